@@ -1,0 +1,28 @@
+"""Errors that a person can act on."""
+
+
+class ClosingBellError(Exception):
+    """A failure whose message tells the reader what is wrong and what to do about it.
+
+    Parameters
+    ----------
+    message : str
+        One line: what is wrong.
+    hint : str, optional
+        One line: what to do about it.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(f"{message}. {hint}" if hint else message)
+
+
+class ConfigurationError(ClosingBellError):
+    """A setting, an argument or the environment is wrong; trying again without a change is pointless."""
+
+
+class DatabaseError(ClosingBellError):
+    """The database cannot be reached, started or used."""
+
+
+class BatchError(ClosingBellError):
+    """A step of the batch cannot produce a trustworthy result."""

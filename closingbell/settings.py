@@ -1,0 +1,96 @@
+"""Settings: environment variables first, then the file ``.env`` beside the code, then defaults that just work."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import cache
+from pathlib import Path
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from closingbell.errors import ConfigurationError
+
+ROOT = Path(__file__).resolve().parents[1]
+"""The checkout: where `.env`, `workspace.yaml` and the default data folder lie."""
+
+
+class Settings(BaseSettings):
+    """Everything that differs between one install and the next."""
+
+    model_config = SettingsConfigDict(env_file=ROOT / ".env", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    home: Path = Field(
+        ROOT / "var",
+        validation_alias="CLOSINGBELL_HOME",
+        description="Folder of the embedded database, Dagster's files and logs.",
+    )
+    database_url: str | None = Field(
+        None,
+        validation_alias="DATABASE_URL",
+        description="PostgreSQL for the product's tables; none: the embedded server.",
+    )
+    dagster_database_url: str | None = Field(
+        None,
+        validation_alias="DAGSTER_DATABASE_URL",
+        description="PostgreSQL for Dagster's own storage; none: database <name>_dagster beside DATABASE_URL.",
+    )
+    provider: str = Field("demo", validation_alias="CLOSINGBELL_PROVIDER", description="Where market data comes from.")
+    first_partition: date = Field(
+        date(2001, 1, 2),
+        validation_alias="CLOSINGBELL_FIRST_PARTITION",
+        description="The first session that has a partition.",
+    )
+    extra_closures: tuple[date, ...] = Field(
+        (),
+        validation_alias="CLOSINGBELL_EXTRA_CLOSURES",
+        description="Announced closures that the exchange's rules do not know, as a JSON list of dates.",
+    )
+    webserver_port: int = Field(
+        3000, validation_alias="CLOSINGBELL_WEBSERVER_PORT", ge=1, le=65535, description="Port of the Dagster UI."
+    )
+    api_port: int = Field(8000, validation_alias="CLOSINGBELL_API_PORT", ge=1, le=65535, description="Port of the API.")
+
+    @field_validator("database_url", "dagster_database_url")
+    @classmethod
+    def _is_postgresql(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            backend = make_url(value.replace("postgres://", "postgresql://", 1)).get_backend_name()
+        except ArgumentError:
+            backend = "something unreadable"
+        if backend != "postgresql":
+            raise ValueError(f"must be a postgresql:// URL, but is {backend}")
+        return value
+
+    @property
+    def dagster_home(self) -> Path:
+        """Return the folder of Dagster's configuration and logs."""
+        return self.home.absolute() / "dagster"
+
+    @property
+    def uses_embedded_database(self) -> bool:
+        """Whether the product's tables live in the embedded server."""
+        return self.database_url is None
+
+
+@cache
+def load_settings() -> Settings:
+    """Read the settings once per process.
+
+    Raises
+    ------
+    ConfigurationError
+        If a setting is not understood; the message names the variable.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        variable = ".".join(str(part) for part in first["loc"])
+        raise ConfigurationError(
+            f"the setting {variable} is wrong: {first['msg']}", f"Correct it in the environment or in {ROOT / '.env'}"
+        ) from error
