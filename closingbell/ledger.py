@@ -1,0 +1,75 @@
+"""What a new portfolio consists of, before it is stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from closingbell.providers.base import OptionContract
+
+
+@dataclass(frozen=True)
+class NewPosition:
+    """One lot.
+
+    Parameters
+    ----------
+    symbol : str
+        Ticker, OCC symbol or, with an underscore, the name of a private asset.
+    quantity : Decimal
+        Shares, contracts or units; negative for a short.
+    entry_price, exit_price : Decimal
+        Money per share or unit; no exit price while the position is open.
+    entry_date, exit_date : date
+    investment_class : str
+        PUBLIC, OPTIONS or PRIVATE.
+    investment_subtype : str or None
+        For example STOCK, ETF, CALL, PUT, PRIVATE_EQUITY or REAL_ESTATE.
+    valuations : tuple of (date, Decimal)
+        Manual valuations of a private asset, money per unit, oldest first.
+    contract : OptionContract or None
+        What an option position holds.
+    """
+
+    symbol: str
+    quantity: Decimal
+    entry_price: Decimal
+    entry_date: date
+    investment_class: str
+    investment_subtype: str | None
+    exit_date: date | None = None
+    exit_price: Decimal | None = None
+    valuations: tuple[tuple[date, Decimal], ...] = ()
+    contract: OptionContract | None = None
+
+    @property
+    def position_type(self) -> str:
+        """Return LONG or SHORT; for options LC, LP, SC or SP."""
+        if self.contract is None:
+            return "LONG" if self.quantity > 0 else "SHORT"
+        return ("L" if self.quantity > 0 else "S") + ("C" if self.contract.is_call else "P")
+
+
+@dataclass(frozen=True)
+class NewPortfolio:
+    """A portfolio with its lots and the money that moves in and out.
+
+    Parameters
+    ----------
+    name, account_name, account_type : str
+    equity : Decimal
+        Equity on the inception session, which cash makes up for.
+    inception : date
+    positions : tuple of NewPosition
+    equity_changes : tuple of (date, str, Decimal)
+        Day, ``contribution`` or ``withdrawal``, and a positive amount of money.
+    """
+
+    name: str
+    account_name: str
+    account_type: str
+    equity: Decimal
+    inception: date
+    positions: tuple[NewPosition, ...]
+    equity_changes: tuple[tuple[date, str, Decimal], ...] = ()

@@ -1,0 +1,204 @@
+"""What every market-data provider answers, whoever it is.
+
+A provider never raises for what the market or the network does: each symbol gets an `Answer` whose `outcome` says
+what happened. An empty answer is not a success, and a failed one carries no value, so that a caller cannot
+mistake silence for data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import Generic, Protocol, TypeVar
+
+from closingbell.arrays import Dates, Floats
+
+
+class Outcome(StrEnum):
+    """How a provider's answer about one symbol ended."""
+
+    OK = "ok"
+    EMPTY = "empty"
+    NOT_FOUND = "not_found"
+    RATE_LIMITED = "rate_limited"
+    MALFORMED = "malformed"
+    AUTH = "auth"
+    UNAVAILABLE = "unavailable"
+
+    @property
+    def passes(self) -> bool:
+        """Whether trying again later can help."""
+        return self in {Outcome.RATE_LIMITED, Outcome.UNAVAILABLE}
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Answer(Generic[T]):
+    """A provider's answer about one symbol.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        What happened.
+    value : T or None
+        The data; present exactly when `outcome` is `Outcome.OK`.
+    reason : str
+        For people: why there is no value.
+    retry_after : float or None
+        Seconds to wait before asking again, where the provider said so.
+    """
+
+    outcome: Outcome
+    value: T | None = None
+    reason: str = ""
+    retry_after: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.outcome is Outcome.OK) != (self.value is not None):
+            raise ValueError(
+                f"an answer that is {self.outcome} must {'' if self.value is None else 'not '}have a value"
+            )
+
+    @classmethod
+    def ok(cls, value: T) -> Answer[T]:
+        """Wrap a value."""
+        return cls(Outcome.OK, value)
+
+
+class ActionKind(StrEnum):
+    """Kinds of corporate action that change a price without a trade."""
+
+    SPLIT = "split"
+    DIVIDEND = "dividend"
+
+
+@dataclass(frozen=True, order=True)
+class CorporateAction:
+    """A split (value = new shares per old share) or cash dividend (value = money per share) on its ex-date."""
+
+    ex_date: date
+    kind: ActionKind
+    value: Decimal
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Daily bars of one symbol, oldest first, as traded: not adjusted for any later split or dividend.
+
+    Parameters
+    ----------
+    sessions : ndarray of datetime64[D], shape (T,)
+    open, high, low, close : ndarray of float64, shape (T,)
+        NaN where the provider has no value.
+    volume : ndarray of float64, shape (T,)
+        Shares or contracts; NaN where unknown.
+    actions : tuple of CorporateAction
+        Those whose ex-date lies in the asked range.
+    source : str
+        Where the numbers come from, stored with every row (for example ``demo:real`` or ``yahoo``).
+    """
+
+    sessions: Dates
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    volume: Floats
+    source: str
+    actions: tuple[CorporateAction, ...] = ()
+
+    def __post_init__(self) -> None:
+        lengths = {len(a) for a in (self.sessions, self.open, self.high, self.low, self.close, self.volume)}
+        if len(lengths) != 1:
+            raise ValueError("the arrays of a Bars differ in length")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What is known of a company or fund today. Everything but the name may be unknown.
+
+    Money in the listing currency; `beta` is the provider's own estimate.
+    """
+
+    name: str
+    source: str
+    sector: str | None = None
+    industry: str | None = None
+    country: str | None = None
+    currency: str | None = None
+    website: str | None = None
+    employees: int | None = None
+    beta: float | None = None
+    shares_outstanding: int | None = None
+    market_cap: Decimal | None = None
+    pe_ratio: float | None = None
+    next_earnings: date | None = None
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One quarterly statement: the date its quarter ended, the currency, and its lines by name, in money."""
+
+    period_end: date
+    currency: str
+    lines: Mapping[str, Decimal]
+
+
+@dataclass(frozen=True)
+class Statements:
+    """The quarterly statements of one company, each list oldest first."""
+
+    income: tuple[Statement, ...]
+    balance: tuple[Statement, ...]
+    cash_flow: tuple[Statement, ...]
+    source: str
+
+
+INCOME_LINES = ("revenue", "cost_of_revenue", "gross_profit", "operating_income", "net_income", "diluted_eps")
+BALANCE_LINES = ("cash", "total_assets", "total_debt", "total_liabilities", "total_equity")
+CASH_FLOW_LINES = ("operating_cash_flow", "capital_expenditure", "free_cash_flow", "dividends_paid")
+
+
+@dataclass(frozen=True)
+class OptionContract:
+    """A listed option; `symbol` is its OCC symbol, for example ``AAPL230120C00150000``."""
+
+    symbol: str
+    underlying: str
+    expiration: date
+    is_call: bool
+    strike: Decimal
+
+
+class MarketDataProvider(Protocol):
+    """A source of market data. Implementations pass `tests/provider_contract.py`.
+
+    Every method answers for each name it was asked about and for no other. Ranges include both ends.
+    """
+
+    name: str
+
+    def latest_session(self, closed: date) -> date:
+        """Return the newest session this provider has, given the newest one that has `closed` on the exchange."""
+        ...
+
+    def daily_bars(self, symbols: Sequence[str], start: date, end: date) -> Mapping[str, Answer[Bars]]:
+        """Return daily bars of stocks and funds."""
+        ...
+
+    def option_bars(self, contracts: Sequence[OptionContract], start: date, end: date) -> Mapping[str, Answer[Bars]]:
+        """Return daily bars of option contracts, by OCC symbol. A day without a trade has no bar."""
+        ...
+
+    def profiles(self, symbols: Sequence[str]) -> Mapping[str, Answer[Profile]]:
+        """Return what is known of each company or fund today."""
+        ...
+
+    def statements(self, symbols: Sequence[str]) -> Mapping[str, Answer[Statements]]:
+        """Return quarterly statements; `Outcome.EMPTY` for a fund, which publishes none."""
+        ...
