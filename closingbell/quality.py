@@ -1,0 +1,119 @@
+"""Which bars of a provider can be true."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date
+
+import numpy as np
+
+from closingbell.arrays import Bools, Dates, Floats
+from closingbell.providers.base import Bars, CorporateAction
+
+CLOSE_OUTSIDE_RANGE = 0.005
+"""How far a close may lie outside its day's low and high: official closes come from another auction."""
+
+PRICE_DECIMALS = 6
+"""Prices are kept to a millionth of a unit of money."""
+
+
+@dataclass(frozen=True)
+class RefusedBar:
+    """A bar or corporate action that cannot be true: its day, the reason in a few words, and the numbers."""
+
+    session: date
+    reason: str
+    detail: str
+
+
+def check_bars(bars: Bars, valid_sessions: Dates, last: date) -> tuple[Bars, tuple[RefusedBar, ...]]:
+    """Part bars into those that can be true, rounded to `PRICE_DECIMALS`, and the reasons against the others.
+
+    Parameters
+    ----------
+    bars : Bars
+        As the provider gave them, in any order.
+    valid_sessions : ndarray of datetime64[D], shape (T,)
+        The sessions asked for, ascending.
+    last : date
+        The newest session that has closed.
+
+    Returns
+    -------
+    Bars
+        On valid sessions only, ascending, each session once.
+    tuple of RefusedBar
+        One per bar and action left out: the first reason that applies.
+    """
+    bars = _take(bars, np.argsort(bars.sessions, kind="stable"))
+    good = np.ones(len(bars.sessions), dtype=np.bool_)
+    refused: list[RefusedBar] = []
+    for reason, bad in _objections(bars, valid_sessions, last):
+        rows = np.flatnonzero(bad & good).tolist()
+        refused += [RefusedBar(bars.sessions[row].item(), reason, _numbers(bars, row)) for row in rows]
+        good &= ~bad
+    actions = []
+    for action in bars.actions:
+        objection = _objection_to(action, valid_sessions)
+        if objection is None:
+            actions.append(action)
+        else:
+            refused.append(RefusedBar(action.ex_date, objection, f"{action.kind} {action.value}"))
+    kept = replace(_take(bars, np.flatnonzero(good)), actions=tuple(actions))
+    return _rounded(kept), tuple(refused)
+
+
+def _objections(bars: Bars, valid_sessions: Dates, last: date) -> Iterator[tuple[str, Bools]]:
+    """Yield reasons with the bars that each applies to; comparisons with an unknown number do not apply."""
+    days, low, high, close = bars.sessions, bars.low, bars.high, bars.close
+    ahead = days > np.datetime64(last)
+    yield "the session has not closed yet", ahead
+    yield "not a session of the exchange", ~np.isin(days, valid_sessions)
+    repeated = np.zeros(len(days), dtype=np.bool_)
+    repeated[1:] = days[1:] == days[:-1]
+    yield "a second bar of the same session", repeated
+    yield "the close is missing or not a number", ~np.isfinite(close)
+    with np.errstate(invalid="ignore"):
+        yield "the close is not positive", close <= 0
+        yield "the close rounds to zero", np.round(close, PRICE_DECIMALS) == 0
+        yield "the high is below the low", high < low
+        slack = CLOSE_OUTSIDE_RANGE * np.abs(close)
+        yield "the close is outside low and high", (close > high + slack) | (close < low - slack)
+
+
+def _objection_to(action: CorporateAction, valid_sessions: Dates) -> str | None:
+    if not action.value.is_finite() or action.value <= 0:
+        return "the corporate action has no positive value"
+    if not np.isin(np.datetime64(action.ex_date), valid_sessions):
+        return "the ex-date is not a session of the exchange"
+    return None
+
+
+def _numbers(bars: Bars, row: int) -> str:
+    values = {name: getattr(bars, name)[row] for name in ("open", "high", "low", "close", "volume")}
+    return ", ".join(f"{name} {value:.10g}" for name, value in values.items())
+
+
+def _take(bars: Bars, rows: np.typing.NDArray[np.intp]) -> Bars:
+    return replace(
+        bars,
+        sessions=bars.sessions[rows],
+        open=bars.open[rows],
+        high=bars.high[rows],
+        low=bars.low[rows],
+        close=bars.close[rows],
+        volume=bars.volume[rows],
+    )
+
+
+def _rounded(bars: Bars) -> Bars:
+    """Round prices as they are stored, so that what is derived from them is the same before and after."""
+
+    def rounded(values: Floats) -> Floats:
+        # An infinite price is as unknown as a missing one; such a close has been refused before.
+        return np.where(np.isfinite(values), np.round(values, PRICE_DECIMALS), np.nan)
+
+    return replace(
+        bars, open=rounded(bars.open), high=rounded(bars.high), low=rounded(bars.low), close=rounded(bars.close)
+    )
