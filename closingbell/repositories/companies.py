@@ -1,0 +1,140 @@
+"""Company profiles and financial statements, as they were known on a session."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, func, or_, select
+from sqlalchemy.dialects.postgresql import insert
+
+from closingbell.arrays import Dates, Floats, Ints
+from closingbell.providers.base import Profile, Statements
+from closingbell.tables import BalanceSheet, CashFlow, CompanyProfile, IncomeStatement
+
+STATEMENT_TABLES: dict[str, type[IncomeStatement | BalanceSheet | CashFlow]] = {
+    "income": IncomeStatement,
+    "balance": BalanceSheet,
+    "cash_flow": CashFlow,
+}
+
+
+def upsert_profiles(connection: Connection, as_of: date, profiles: Mapping[int, Profile]) -> int:
+    """Store what is known of each company, by symbol id, as of a session; return how many rows."""
+    rows = [{"symbol_id": key, "as_of": as_of, **asdict(profile)} for key, profile in profiles.items()]
+    if rows:
+        statement = insert(CompanyProfile).values(rows)
+        values = {name: statement.excluded[name] for name in rows[0] if name not in {"symbol_id", "as_of"}}
+        connection.execute(statement.on_conflict_do_update(index_elements=["symbol_id", "as_of"], set_=values))
+    return len(rows)
+
+
+@dataclass(frozen=True)
+class ProfileFigures:
+    """Figures out of the profiles as they were known on each session, NaN where nothing was; each (S, N)."""
+
+    beta: Floats
+    market_cap: Floats
+    pe_ratio: Floats
+
+
+def read_figures(connection: Connection, sessions: Dates, symbol_ids: Ints) -> ProfileFigures:
+    """Return the figures of N symbols on S sessions: a session knows what the latest profile up to it says.
+
+    Market capitalisation is in the listing currency.
+    """
+    query = (
+        select(
+            CompanyProfile.symbol_id,
+            CompanyProfile.as_of,
+            CompanyProfile.beta,
+            CompanyProfile.market_cap,
+            CompanyProfile.pe_ratio,
+        )
+        .where(CompanyProfile.as_of <= sessions[-1].item())
+        .order_by(CompanyProfile.as_of)
+    )
+    column_of = {key: column for column, key in enumerate(symbol_ids.tolist())}
+    figures = np.full((3, len(sessions), len(symbol_ids)), np.nan)
+    for row in connection.execute(query):
+        column = column_of.get(row.symbol_id)
+        if column is not None:
+            since = int(np.searchsorted(sessions, np.datetime64(row.as_of)))
+            values = [row.beta, row.market_cap, row.pe_ratio]
+            figures[:, since:, column] = [[np.nan if value is None else float(value)] for value in values]
+    return ProfileFigures(*figures)
+
+
+def read_sectors(connection: Connection, sessions: Dates) -> list[dict[int, str]]:
+    """Return the sectors by symbol id as they were known on each session, length S."""
+    query = (
+        select(CompanyProfile.symbol_id, CompanyProfile.as_of, CompanyProfile.sector)
+        .where(CompanyProfile.as_of <= sessions[-1].item(), CompanyProfile.sector.is_not(None))
+        .order_by(CompanyProfile.as_of)
+    )
+    rows = connection.execute(query).all()
+    return [{row.symbol_id: row.sector for row in rows if row.as_of <= day} for day in sessions.tolist()]
+
+
+def due_for_statements(connection: Connection, session: date, symbol_ids: Sequence[int], grace_days: int) -> set[int]:
+    """Return the companies whose statements are to be fetched.
+
+    Those never fetched, and those whose next earnings date, as known at the last fetch, passed at least `grace_days`
+    ago.
+    """
+    fetched = (
+        select(IncomeStatement.symbol_id, func.max(IncomeStatement.as_of).label("as_of"))
+        .group_by(IncomeStatement.symbol_id)
+        .subquery()
+    )
+    announced = (
+        select(fetched.c.symbol_id, func.max(CompanyProfile.next_earnings).label("next_earnings"))
+        .outerjoin(
+            CompanyProfile,
+            (CompanyProfile.symbol_id == fetched.c.symbol_id) & (CompanyProfile.as_of <= fetched.c.as_of),
+        )
+        .group_by(fetched.c.symbol_id)
+    )
+    waiting = {
+        row.symbol_id
+        for row in connection.execute(announced)
+        if row.next_earnings is None or (session - row.next_earnings).days < grace_days
+    }
+    return set(symbol_ids) - waiting
+
+
+def upsert_statements(connection: Connection, as_of: date, statements: Mapping[int, Statements]) -> int:
+    """Store the quarterly statements of each company, by symbol id; return how many rows.
+
+    A statement that says the same as before keeps the session on which it became known.
+    """
+    count = 0
+    for kind, table in STATEMENT_TABLES.items():
+        rows: list[dict[str, Any]] = [
+            {
+                "symbol_id": key,
+                "period_end": statement.period_end,
+                "as_of": as_of,
+                "currency": statement.currency,
+                "source": answer.source,
+                **statement.lines,
+            }
+            for key, answer in statements.items()
+            for statement in getattr(answer, kind)
+        ]
+        if not rows:
+            continue
+        statement = insert(table).values(rows)
+        lines = [name for name in rows[0] if name not in {"symbol_id", "period_end", "as_of"}]
+        differs = [table.__table__.c[name].is_distinct_from(statement.excluded[name]) for name in lines]
+        statement = statement.on_conflict_do_update(
+            index_elements=["symbol_id", "period_end"],
+            set_={name: statement.excluded[name] for name in [*lines, "as_of"]},
+            where=or_(*differs),
+        )
+        connection.execute(statement)
+        count += len(rows)
+    return count

@@ -1,0 +1,158 @@
+"""Connections, transactions and the locks that keep two writers of one table apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import NullPool
+
+from closingbell.errors import DatabaseError
+
+__all__ = [
+    "Connection",
+    "Database",
+    "dagster_url",
+    "dagster_url_beside",
+    "driver",
+    "ensure_year_partitions",
+    "warehouse_url",
+]
+
+CONNECT_TIMEOUT_SECONDS = 10
+
+
+def warehouse_url(url: str | URL) -> URL:
+    """Return the URL with the driver that this product uses, whatever form of PostgreSQL URL came in."""
+    return _postgresql(url).set(drivername="postgresql+psycopg")
+
+
+def dagster_url(url: str | URL) -> str:
+    """Return the URL with the driver that Dagster's storage needs.
+
+    Its event watcher sends ``NOTIFY`` with a bound parameter, which works with psycopg2 only; and SQLAlchemy 2.1 reads
+    a bare ``postgresql://`` as psycopg 3.
+    """
+    return _postgresql(url).set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
+
+
+def dagster_url_beside(url: str | URL) -> str:
+    """Return the URL of the database named ``<name>_dagster`` on the same server."""
+    ours = _postgresql(url)
+    return dagster_url(ours.set(database=f"{ours.database}_dagster"))
+
+
+def _postgresql(url: str | URL) -> URL:
+    return make_url(url.replace("postgres://", "postgresql://", 1) if isinstance(url, str) else url)
+
+
+class Database:
+    """The warehouse.
+
+    Parameters
+    ----------
+    url : str or URL
+        Any PostgreSQL URL.
+    """
+
+    def __init__(self, url: str | URL) -> None:
+        self.url = warehouse_url(url)
+        self._engine = _engine(self.url)
+        self._maintenance = _engine(self.url.set(database="postgres"))
+
+    @contextmanager
+    def transaction(self, lock: str | None = None) -> Iterator[Connection]:
+        """Open a transaction; with `lock`, wait until nobody else is in one of the same name.
+
+        Raises
+        ------
+        DatabaseError
+            If the server cannot be reached.
+        """
+        with self._connect(self._engine) as connection, connection.begin():
+            if lock is not None:
+                connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": lock})
+            yield connection
+
+    @contextmanager
+    def lease(self, name: str) -> Iterator[None]:
+        """Hold a name as long as the block lasts; the server frees it when this process dies, however it dies."""
+        with self._connect(self._engine) as connection:
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+            connection.execute(text("SELECT pg_advisory_lock(hashtextextended(:name, 0))"), {"name": name})
+            yield
+
+    def is_leased(self, name: str) -> bool:
+        """Tell whether somebody holds a name."""
+        query = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
+        with self.transaction() as connection:
+            return not connection.execute(query, {"name": name}).scalar_one()
+
+    def exists(self) -> bool:
+        """Tell whether the server has this database; other failures to connect are raised."""
+        with self._connect(self._maintenance) as connection:
+            return self._known_to(connection)
+
+    def create(self) -> None:
+        """Create the database unless it exists; needs the right to create databases."""
+        with self._connect(self._maintenance) as connection:
+            if not self._known_to(connection):
+                connection.execution_options(isolation_level="AUTOCOMMIT")
+                name = connection.dialect.identifier_preparer.quote(self.url.database or "")
+                connection.execute(text(f"CREATE DATABASE {name}"))
+
+    def _known_to(self, connection: Connection) -> bool:
+        query = text("SELECT 1 FROM pg_database WHERE datname = :name")
+        found = connection.execute(query, {"name": self.url.database}).scalar() is not None
+        connection.rollback()
+        return found
+
+    @staticmethod
+    def _connect(engine: Engine) -> Connection:
+        try:
+            return engine.connect()
+        except OperationalError as error:
+            where = engine.url.render_as_string(hide_password=True)
+            cause = str(error.orig).strip().splitlines()[-1] if error.orig else str(error)
+            raise DatabaseError(
+                f"cannot reach the database {where}: {cause}",
+                "Check DATABASE_URL and that the server is up, or unset it to use the embedded PostgreSQL",
+            ) from error
+
+
+def _engine(url: URL) -> Engine:
+    return create_engine(
+        url,
+        poolclass=NullPool,  # batches hold few connections, and long; a pool would only keep them open
+        connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS},
+    )
+
+
+def driver(connection: Connection) -> psycopg.Connection[Any]:
+    """Return psycopg's connection below SQLAlchemy's, for COPY."""
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, psycopg.Connection)  # noqa: S101 - narrows the type; the URL's driver is ours
+    return raw
+
+
+def ensure_year_partitions(connection: Connection, table: str, first_year: int, last_year: int) -> None:
+    """Create the yearly partitions of a fact table that do not exist yet."""
+    existing = text("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = to_regclass(:table)")
+    known = set(connection.execute(existing, {"table": table}).scalars())
+    for year in range(first_year, last_year + 1):
+        if f"{table}_{year}" not in known:
+            # Assets of different partitions may get here together: the lock lets one of them create it.
+            connection.execute(
+                text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"{table} partitions"}
+            )
+            connection.execute(
+                text(
+                    f"CREATE TABLE IF NOT EXISTS {table}_{year} PARTITION OF {table} "
+                    f"FOR VALUES FROM ('{year}-01-01') TO ('{year + 1}-01-01')"
+                )
+            )

@@ -1,0 +1,121 @@
+"""The story of the batch: what ran for which session, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Integer, Text, Update, case, cast, func, literal, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
+
+from closingbell.tables import BatchRun
+
+MAX_FAILED_ITEMS = 100
+"""Failed items kept by name in a row; `items_failed` counts them all."""
+
+RUNNING = "running"
+
+
+@dataclass(frozen=True)
+class Story:
+    """Which rows a run writes: those of a job type and some sessions, as long as they are the run's own."""
+
+    job_type: str
+    sessions: Sequence[date]
+    run_id: str
+
+
+def begin(connection: Connection, story: Story, trigger: str, now: datetime) -> None:
+    """Open the story of these sessions for a run; the steps that follow in the same run continue it."""
+    fresh = {
+        "run_id": story.run_id,
+        "trigger": trigger,
+        "status": RUNNING,
+        "started_at": now,
+        "finished_at": None,
+        "duration_ms": None,
+        "items_processed": 0,
+        "items_failed": 0,
+        "failed_items": [],
+        "phases": {},
+    }
+    statement = insert(BatchRun).values(
+        [{"job_type": story.job_type, "session": day, **fresh} for day in story.sessions]
+    )
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["job_type", "session"],
+            set_={name: statement.excluded[name] for name in fresh},
+            where=BatchRun.run_id != story.run_id,
+        )
+    )
+
+
+def record_step(
+    connection: Connection, story: Story, *, step: str, duration_ms: int, items: int, failed: Mapping[str, str]
+) -> None:
+    """Add what one step did to the story."""
+    named = [{"step": step, "item": item, "reason": reason} for item, reason in list(failed.items())[:MAX_FAILED_ITEMS]]
+    connection.execute(
+        _of_run(story).values(
+            phases=BatchRun.phases.op("||")(func.jsonb_build_object(step, duration_ms)),
+            items_processed=BatchRun.items_processed + items,
+            items_failed=BatchRun.items_failed + len(failed),
+            failed_items=case(
+                (
+                    func.jsonb_array_length(BatchRun.failed_items) < MAX_FAILED_ITEMS,
+                    BatchRun.failed_items.op("||")(literal(named, type_=JSONB)),
+                ),
+                else_=BatchRun.failed_items,
+            ),
+        )
+    )
+
+
+def finish(connection: Connection, story: Story, now: datetime, steps: Sequence[str]) -> None:
+    """Close the story as completed, with warnings if any item failed, once all `steps` of the run are told."""
+    connection.execute(
+        _of_run(story)
+        .where(BatchRun.phases.op("?&")(cast(list(steps), ARRAY(Text))))
+        .values(status=case((BatchRun.items_failed > 0, "completed_with_warnings"), else_="completed"), **_ended(now))
+    )
+
+
+def fail(connection: Connection, story: Story, now: datetime, reason: str) -> None:
+    """Close the story as failed, with the reason."""
+    connection.execute(_of_run(story).values(**_failed(reason), **_ended(now)))
+
+
+def _of_run(story: Story) -> Update:
+    return update(BatchRun).where(
+        BatchRun.job_type == story.job_type, BatchRun.session.in_(story.sessions), BatchRun.run_id == story.run_id
+    )
+
+
+def _ended(now: datetime) -> dict[str, Any]:
+    milliseconds = func.extract("epoch", literal(now, type_=BatchRun.started_at.type) - BatchRun.started_at) * 1000
+    return {"finished_at": now, "duration_ms": cast(milliseconds, Integer)}
+
+
+def _failed(reason: str) -> dict[str, Any]:
+    item = [{"step": "", "item": "run", "reason": reason}]
+    return {"status": "failed", "failed_items": BatchRun.failed_items.op("||")(literal(item, type_=JSONB))}
+
+
+def runs_underway(connection: Connection) -> list[str]:
+    """Return the runs whose stories are still open."""
+    return list(connection.execute(select(BatchRun.run_id).where(BatchRun.status == RUNNING).distinct()).scalars())
+
+
+def end_run(connection: Connection, run_id: str, status: str, now: datetime, reason: str) -> None:
+    """Close whatever story of a run is still open, because the run could not do so itself."""
+    statement = update(BatchRun).where(BatchRun.status == RUNNING, BatchRun.run_id == run_id)
+    connection.execute(statement.values(**{**_failed(reason), "status": status}, **_ended(now)))
+
+
+def latest(connection: Connection, limit: int) -> list[BatchRun]:
+    """Return the rows that began last, newest first."""
+    query = select(BatchRun).order_by(BatchRun.started_at.desc(), BatchRun.session.desc()).limit(limit)
+    return [BatchRun(**row) for row in connection.execute(query).mappings()]

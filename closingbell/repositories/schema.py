@@ -1,0 +1,63 @@
+"""Create and upgrade the warehouse's tables."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from closingbell.errors import DatabaseError
+from closingbell.repositories.database import Database
+from closingbell.tables import PARTITIONED_BY_YEAR, Table
+
+LOCK = "migrations"
+
+
+def _configuration() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(files("closingbell.migrations")))
+    return config
+
+
+def upgrade(database: Database) -> None:
+    """Bring the tables to the newest revision; several processes may try at once."""
+    config = _configuration()
+    with database.transaction(lock=LOCK) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def add_revision(database: Database, message: str) -> None:
+    """Write a migration file that takes the database to what the models say."""
+    config = _configuration()
+    with database.transaction() as connection:
+        config.attributes["connection"] = connection
+        command.revision(config, message=message, autogenerate=True)
+
+
+def require_current(connection: Connection) -> None:
+    """Raise `DatabaseError` unless the tables are at the newest revision."""
+    newest = ScriptDirectory.from_config(_configuration()).get_current_head()
+    if MigrationContext.configure(connection).get_current_revision() != newest:
+        raise not_initialised()
+
+
+def not_initialised() -> DatabaseError:
+    """Return the error to raise when the tables are missing or old."""
+    return DatabaseError("the database has no tables yet, or old ones", "Run `closingbell init`")
+
+
+def differences(connection: Connection) -> list[object]:
+    """Return what a migration would still have to change for the tables to equal the models."""
+    context = MigrationContext.configure(connection, opts={"include_name": is_ours})
+    return list(compare_metadata(context, Table.metadata))
+
+
+def is_ours(name: str | None, kind: str, parents: object) -> bool:  # noqa: ARG001 - Alembic's signature
+    """Tell Alembic to leave the yearly partitions alone: they come and go with the data."""
+    return kind != "table" or not any(str(name).startswith(f"{table}_") for table in PARTITIONED_BY_YEAR)

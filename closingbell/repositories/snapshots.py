@@ -1,0 +1,177 @@
+"""Portfolio snapshots and factor exposures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, text
+
+from closingbell.arrays import Bools, Dates, Floats, Ints
+from closingbell.exposure import FactorExposures, PositionExposures
+from closingbell.repositories.copying import Column, array_cursor, copy_rows
+from closingbell.repositories.database import driver, ensure_year_partitions
+from closingbell.valuation import Snapshots
+
+SNAPSHOTS = "portfolio_snapshots"
+PORTFOLIO_EXPOSURES = "factor_exposures"
+POSITION_EXPOSURES = "position_factor_exposures"
+
+CENTS = 2
+
+Number = TypeVar("Number", np.int64, np.float64)
+
+_MONEY = (
+    "nav",
+    "cash",
+    "long_value",
+    "short_value",
+    "gross",
+    "net",
+    "daily_pnl",
+    "realized_pnl",
+    "unrealized_pnl",
+    "flow",
+)
+_RATIOS = (
+    "leverage",
+    "daily_return",
+    "cumulative_return",
+    "hhi",
+    "effective_positions",
+    "top3_weight",
+    "top10_weight",
+    "coverage",
+)
+_COUNTS = {"position_count": "positions", "long_count": "long_count", "short_count": "short_count"}
+STATUSES = ("complete", "partial")
+
+
+@dataclass(frozen=True)
+class SnapshotNames:
+    """What a snapshot says in words; S sessions of K portfolios, session by session.
+
+    Parameters
+    ----------
+    sector_weights : list of dict, length S x K
+        Weight by sector.
+    missing, stale : list of list of str, length S x K
+        Symbols without a price, and symbols valued at an older one.
+    """
+
+    sector_weights: list[dict[str, float]]
+    missing: list[list[str]]
+    stale: list[list[str]]
+
+
+def replace_snapshots(
+    connection: Connection,
+    sessions: Dates,
+    portfolio_ids: Ints,
+    snapshots: Snapshots,
+    market_beta: Floats,
+    names: SnapshotNames,
+) -> int:
+    """Replace the snapshots of K portfolios on S sessions; return how many were written.
+
+    A portfolio has none before its inception.
+    """
+    _delete(connection, SNAPSHOTS, sessions, portfolio_ids)
+
+    def flat(values: NDArray[Number]) -> NDArray[Number]:
+        return values.T.reshape(-1)[started]
+
+    started = snapshots.started.T.reshape(-1)
+    chosen = np.flatnonzero(started).tolist()
+    columns = [
+        Column.date("session", np.repeat(sessions, len(portfolio_ids))[started]),
+        Column.bigint("portfolio_id", np.tile(portfolio_ids, len(sessions))[started]),
+        *(Column.numeric(name, flat(getattr(snapshots, name)), CENTS) for name in _MONEY),
+        *(Column.double(name, flat(getattr(snapshots, name))) for name in _RATIOS),
+        *(Column.integer(name, flat(getattr(snapshots, field))) for name, field in _COUNTS.items()),
+        Column.double("market_beta", flat(market_beta)),
+        Column.json("sector_weights", [names.sector_weights[i] for i in chosen]),
+        Column.json("missing_symbols", [names.missing[i] for i in chosen]),
+        Column.json("stale_symbols", [names.stale[i] for i in chosen]),
+        Column.label("status", np.array([bool(names.missing[i]) for i in chosen], dtype=np.int64), STATUSES),
+    ]
+    return copy_rows(driver(connection), SNAPSHOTS, [columns])
+
+
+def read_nav(connection: Connection, sessions: Dates, portfolio_ids: Ints) -> tuple[Ints, Bools]:
+    """Return the net asset values in cents of K portfolios on S sessions, and where there is a snapshot; (K, S)."""
+    nav = np.zeros((len(portfolio_ids), len(sessions)), dtype=np.int64)
+    there = np.zeros(nav.shape, dtype=np.bool_)
+    query = (
+        f"SELECT session, array_agg(portfolio_id), array_agg((nav * 100)::int8) FROM {SNAPSHOTS} "  # noqa: S608
+        "WHERE session = ANY(%s) AND portfolio_id = ANY(%s) GROUP BY session"
+    )
+    column_of = {day: column for column, day in enumerate(sessions.tolist())}
+    with array_cursor(driver(connection)) as cursor:
+        for session, ids, values in cursor.execute(query, (sessions.tolist(), portfolio_ids.tolist())):
+            rows = np.searchsorted(portfolio_ids, ids)
+            nav[rows, column_of[session]] = values
+            there[rows, column_of[session]] = True
+    return nav, there
+
+
+def delete_exposures(connection: Connection, sessions: Dates, portfolio_ids: Ints) -> None:
+    """Remove the exposures of K portfolios and their positions on S sessions."""
+    first, last = sessions[0].item().year, sessions[-1].item().year
+    for table in (PORTFOLIO_EXPOSURES, POSITION_EXPOSURES):
+        ensure_year_partitions(connection, table, first, last)
+        _delete(connection, table, sessions, portfolio_ids)
+
+
+def add_portfolio_exposures(
+    connection: Connection, sessions: Dates, portfolio_ids: Ints, exposures: FactorExposures, started: Bools
+) -> int:
+    """Write the exposures of K portfolios on S sessions; `started` (K, S) says which of them exist."""
+    count, _, factors = exposures.dollar.shape
+    rows = np.repeat(started.T.reshape(-1), factors)
+
+    def flat(values: NDArray[Number]) -> NDArray[Number]:
+        return values.transpose(1, 0, 2).reshape(-1)[rows]
+
+    dollar = flat(exposures.dollar)
+    columns = [
+        Column.date("session", np.repeat(sessions, count * factors)[rows]),
+        Column.bigint("portfolio_id", np.tile(np.repeat(portfolio_ids, factors), len(sessions))[rows]),
+        Column.smallint("factor_id", np.tile(np.arange(factors), count * len(sessions))[rows]),
+        Column.double("exposure_value", flat(exposures.value)),
+        Column.numeric("exposure_dollar", _cents(dollar), CENTS, np.isnan(dollar)),
+        Column.double("coverage", flat(exposures.coverage)),
+        Column.integer("clipped", flat(exposures.clipped)),
+    ]
+    return copy_rows(driver(connection), PORTFOLIO_EXPOSURES, [columns])
+
+
+def add_position_exposures(
+    connection: Connection, sessions: Dates, portfolio_id: Ints, position_id: Ints, exposures: PositionExposures
+) -> int:
+    """Write the exposures of P positions on S sessions; a position without a beta has no row."""
+    dollar = exposures.dollar.transpose(1, 0, 2)
+    session, position, factor = np.nonzero(~np.isnan(dollar))
+    columns = [
+        Column.date("session", sessions[session]),
+        Column.bigint("portfolio_id", portfolio_id[position]),
+        Column.bigint("position_id", position_id[position]),
+        Column.smallint("factor_id", factor),
+        Column.double("exposure_value", exposures.value[position, session, factor]),
+        Column.numeric("exposure_dollar", _cents(dollar[session, position, factor]), CENTS),
+    ]
+    return copy_rows(driver(connection), POSITION_EXPOSURES, [columns])
+
+
+def _cents(dollars: Floats) -> Ints:
+    return np.rint(np.nan_to_num(dollars) * 100).astype(np.int64)
+
+
+def _delete(connection: Connection, table: str, sessions: Dates, portfolio_ids: Sequence[int] | Ints) -> None:
+    connection.execute(
+        text(f"DELETE FROM {table} WHERE session BETWEEN :first AND :last AND portfolio_id = ANY(:ids)"),  # noqa: S608
+        {"first": sessions[0].item(), "last": sessions[-1].item(), "ids": list(map(int, portfolio_ids))},
+    )

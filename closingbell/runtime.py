@@ -1,0 +1,74 @@
+"""The plant's shared parts, made from the settings once per process: database, provider, calendar, clock."""
+
+from __future__ import annotations
+
+import atexit
+from datetime import UTC, date, datetime
+from functools import cache
+
+from closingbell.calendar import SessionCalendar
+from closingbell.postgres import EmbeddedPostgres
+from closingbell.providers import provider_named
+from closingbell.providers.base import MarketDataProvider
+from closingbell.repositories.database import Database, dagster_url, dagster_url_beside
+from closingbell.settings import Settings, load_settings
+
+WAREHOUSE = "closingbell"
+"""The product's database in the embedded server; Dagster's is named after it."""
+
+YEARS_AHEAD = 2
+
+
+def embedded_server(settings: Settings) -> EmbeddedPostgres:
+    """Return the install's own PostgreSQL, which need not run."""
+    return EmbeddedPostgres(settings.home / "postgres")
+
+
+@cache
+def _embedded_in_use() -> EmbeddedPostgres:
+    server = embedded_server(load_settings())
+    server.acquire()
+    atexit.register(server.release)
+    return server
+
+
+def warehouse_url(settings: Settings) -> str:
+    """Return the URL of the product's database; the embedded server is started and held until this process ends."""
+    if settings.database_url is not None:
+        return settings.database_url
+    return _embedded_in_use().url(WAREHOUSE)
+
+
+def dagster_storage_url(settings: Settings) -> str:
+    """Return the URL of Dagster's own database, in the form that Dagster needs."""
+    if settings.dagster_database_url is not None:
+        return dagster_url(settings.dagster_database_url)
+    return dagster_url_beside(warehouse_url(settings))
+
+
+@cache
+def open_database() -> Database:
+    """Return the product's database."""
+    return Database(warehouse_url(load_settings()))
+
+
+@cache
+def open_provider() -> MarketDataProvider:
+    """Return the market-data provider that the settings name."""
+    return provider_named(load_settings().provider)
+
+
+@cache
+def trading_calendar() -> SessionCalendar:
+    """Return the calendar; its horizon moves once a year, so that partitions do not change from day to day."""
+    return SessionCalendar(date(now().year + YEARS_AHEAD, 12, 31), load_settings().extra_closures)
+
+
+def now() -> datetime:
+    """Return the wall clock's time in UTC; nothing below assets and mathematics asks for it."""
+    return datetime.now(UTC)
+
+
+def latest_session(moment: datetime | None = None) -> date:
+    """Return the newest session that has closed by a moment (default: by now) and that the provider has."""
+    return open_provider().latest_session(trading_calendar().target_session(moment or now()))

@@ -1,0 +1,47 @@
+"""What a new install begins with: the factors, the funds they need and, with the demo provider, the demo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from closingbell.calendar import SessionCalendar
+from closingbell.demo import demo_portfolios
+from closingbell.factor_definitions import REGRESSOR_FUNDS
+from closingbell.providers.base import MarketDataProvider
+from closingbell.providers.demo import DEMO_FUNDS, DEMO_STOCKS
+from closingbell.repositories import factors, portfolios, universe
+from closingbell.repositories.database import Database
+from closingbell.repositories.universe import Kind
+
+LOCAL_OWNER = "local"
+"""The one user of a default install."""
+
+YEAR = 252
+"""Sessions of the demo's history: its portfolios start with the first of them."""
+
+
+@dataclass(frozen=True)
+class Seeded:
+    """How much was new."""
+
+    symbols: int
+    portfolios: int
+
+
+def seed(database: Database, provider: MarketDataProvider, calendar: SessionCalendar, latest: date) -> Seeded:
+    """Write what a new install begins with; what is there already is left as it is."""
+    with database.transaction(lock="seeds") as connection:
+        factors.seed_definitions(connection)
+        funds = [(fund, Kind.ETF) for fund in REGRESSOR_FUNDS]
+        symbols = universe.add_instruments(connection, funds, status="active")
+        if provider.name != "demo":
+            return Seeded(symbols, 0)
+        demo = [*((stock, Kind.EQUITY) for stock in DEMO_STOCKS), *((fund, Kind.ETF) for fund in DEMO_FUNDS)]
+        symbols += universe.add_instruments(connection, demo, status="active")
+        created = 0
+        for portfolio in demo_portfolios(provider, calendar.offset(latest, 1 - YEAR)):
+            contracts = [position.contract for position in portfolio.positions if position.contract]
+            symbols += universe.add_contracts(connection, contracts, status="active")
+            created += portfolios.create(connection, LOCAL_OWNER, portfolio, latest) is not None
+        return Seeded(symbols, created)
