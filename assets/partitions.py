@@ -1,0 +1,35 @@
+"""One partition per NYSE session, the same for every asset."""
+
+import warnings
+from datetime import UTC, date, datetime, time
+
+import dagster as dg
+
+from closingbell.calendar import SessionCalendar
+from closingbell.runtime import trading_calendar
+from closingbell.settings import load_settings
+
+WEEKENDS = "0 0 * * 0,6"
+SESSIONS_PER_RUN = 63
+"""A quarter: a run costs seconds, a session's mathematics milliseconds, and a run that dies loses a quarter at most."""
+
+
+def session_partitions(calendar: SessionCalendar, first: date) -> dg.DailyPartitionsDefinition:
+    """Return the sessions of a calendar as partitions.
+
+    A partition is a UTC day, so the key of session D appears at 19:00 or 20:00 New York time of D: after the close and
+    before the batch at 21:00. With days of New York, Friday's key would appear on Monday. Market time is never to be
+    read off a partition's window: the key is the session.
+    """
+    closures = calendar.weekday_closures(first, calendar.last_day)
+    return dg.DailyPartitionsDefinition(
+        start_date=datetime.combine(first, time(), UTC),
+        timezone="UTC",
+        exclusions=[WEEKENDS, *(datetime.combine(day, time(), UTC) for day in closures)],
+    )
+
+
+SESSIONS = session_partitions(trading_calendar(), load_settings().first_partition)
+# Dagster calls the parameter beta, on every asset and at every load; the pinned version keeps it as it is.
+warnings.filterwarnings("ignore", message="Parameter `backfill_policy`", category=dg.BetaWarning)
+BACKFILL = dg.BackfillPolicy.multi_run(max_partitions_per_run=SESSIONS_PER_RUN)

@@ -1,0 +1,171 @@
+"""What all assets have in common: run one step of the batch, keep its story, and show people what it did."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from functools import partial
+from time import monotonic
+from typing import Any
+
+import dagster as dg
+
+from assets.partitions import BACKFILL, SESSIONS
+from closingbell import runtime
+from closingbell.batch.report import StepReport
+from closingbell.errors import ClosingBellError, ConfigurationError
+from closingbell.repositories import history
+from closingbell.repositories.database import Database
+from closingbell.repositories.history import Story
+from resources.market import Market
+from resources.warehouse import Warehouse
+
+logger = logging.getLogger("closingbell.steps")
+
+SYMBOL_BATCH = "symbol_batch"
+PORTFOLIO_REFRESH = "portfolio_refresh"
+FRESHNESS_JOB = "freshness"
+
+STEPS = {
+    SYMBOL_BATCH: (
+        "prices",
+        "option_prices",
+        "company_profiles",
+        "fundamentals",
+        "symbol_factors",
+        "symbol_metrics",
+    ),
+    PORTFOLIO_REFRESH: ("portfolio_snapshots", "portfolio_factor_exposures"),
+}
+
+TRIGGER_TAG = "closingbell/trigger"
+MAX_SHOWN = 50
+
+Materialized = dg.MaterializeResult[Any]
+Step = Callable[[Database, Sequence[date]], StepReport]
+
+
+def _batch_asset(group_name: str, pool: str, deps: Sequence[dg.AssetsDefinition] = ()) -> Callable[[Any], Any]:
+    """Declare an asset of the batch; runs that share a pool take turns."""
+    return dg.asset(
+        deps=deps,
+        partitions_def=SESSIONS,
+        backfill_policy=BACKFILL,
+        group_name=group_name,
+        pool=pool,
+        kinds={"python", "postgres"},
+    )
+
+
+symbol_asset = partial(_batch_asset, group_name="symbols", pool=SYMBOL_BATCH)
+portfolio_asset = partial(_batch_asset, group_name="portfolios", pool=PORTFOLIO_REFRESH)
+
+
+def run_step(context: dg.AssetExecutionContext, warehouse: Warehouse, market: Market, step: Step) -> Materialized:
+    """Run one step for the partitions of this run and turn its report into a materialization.
+
+    Raises
+    ------
+    dagster.Failure
+        If the step fails; not to be retried when a setting is wrong or a session has not closed yet.
+    """
+    sessions = [date.fromisoformat(key) for key in context.partition_keys]
+    name = context.asset_key.to_user_string()
+    job_type = next(job for job, steps in STEPS.items() if name in steps)
+    _require_closed(sessions, market)
+    database, story = warehouse.open(), Story(job_type, sessions, context.run_id)
+    with database.transaction() as connection:
+        history.begin(connection, story, _trigger(context), runtime.now())
+    report, elapsed = _timed(name, step, database, story)
+    with database.transaction() as connection:
+        history.record_step(connection, story, step=name, duration_ms=elapsed, items=report.items, failed=report.failed)
+        history.finish(connection, story, runtime.now(), steps=_steps(context, job_type))
+    for session, rows in report.rows_per_session.items():
+        context.add_asset_metadata({"dagster/partition_row_count": rows}, partition_key=session.isoformat())
+    return dg.MaterializeResult(metadata=_metadata(report, elapsed))
+
+
+def _timed(name: str, step: Step, database: Database, story: Story) -> tuple[StepReport, int]:
+    """Run the step, tell the log, and on failure the history; return its report and the milliseconds it took."""
+    logger.info("V2_BATCH_STEP step=%s status=started sessions=%s", name, _span(story.sessions))
+    began = monotonic()
+    try:
+        report = step(database, story.sessions)
+    except Exception as error:
+        elapsed = round((monotonic() - began) * 1000)
+        logger.error("V2_BATCH_STEP step=%s status=failed duration_ms=%d", name, elapsed)  # noqa: TRY400
+        with database.transaction() as connection:
+            history.fail(connection, story, runtime.now(), str(error))
+        if isinstance(error, ClosingBellError):
+            raise dg.Failure(str(error), allow_retries=not isinstance(error, ConfigurationError)) from error
+        raise
+    elapsed = round((monotonic() - began) * 1000)
+    logger.info(
+        "V2_BATCH_STEP step=%s status=completed duration_ms=%d items=%d failed=%d",
+        name,
+        elapsed,
+        report.items,
+        len(report.failed),
+    )
+    return report, elapsed
+
+
+def _require_closed(sessions: Sequence[date], market: Market) -> None:
+    latest = market.latest_session()
+    if sessions[-1] > latest:
+        raise dg.Failure(
+            f"{sessions[-1]} has not closed yet, or the provider does not have it: the latest session is {latest}. "
+            "Choose partitions up to that one",
+            allow_retries=False,
+        )
+
+
+def _span(sessions: Sequence[date]) -> str:
+    return str(sessions[0]) if len(sessions) == 1 else f"{sessions[0]}..{sessions[-1]}"
+
+
+def _trigger(context: dg.AssetExecutionContext) -> str:
+    tags = context.run.tags
+    known = (TRIGGER_TAG, "dagster/schedule_name", "dagster/sensor_name", "dagster/backfill")
+    return next((f"{tag.split('/')[1]} {tags[tag]}" for tag in known if tag in tags), "manual")
+
+
+def _steps(context: dg.AssetExecutionContext, job_type: str) -> list[str]:
+    """Return the steps of this job type that this run has been asked for."""
+    asked = {node.name for node in context.job_def.nodes}
+    return [step for step in STEPS[job_type] if step in asked]
+
+
+def _metadata(report: StepReport, elapsed: int) -> dict[str, Any]:
+    metadata: dict[str, Any] = {
+        "dagster/table_name": report.table,
+        "dagster/row_count": report.rows,
+        "items": report.items,
+        "failed": len(report.failed),
+        "duration_ms": elapsed,
+        **report.notes,
+    }
+    if report.coverage is not None:
+        metadata["coverage"] = round(report.coverage, 6)
+    for title, reasons in (("failures", report.failed), ("warnings", report.warnings)):
+        if reasons:
+            metadata[title] = dg.MetadataValue.md(_reasons_table(reasons))
+    if report.sample:
+        metadata["sample"] = dg.MetadataValue.md(markdown_table(report.sample))
+    return metadata
+
+
+def _reasons_table(reasons: Mapping[str, str]) -> str:
+    shown = [{"item": item, "reason": reason} for item, reason in list(reasons.items())[:MAX_SHOWN]]
+    more = len(reasons) - len(shown)
+    return markdown_table(shown) + (f"\n\nand {more} more" if more > 0 else "")
+
+
+def markdown_table(rows: Sequence[Mapping[str, object]]) -> str:
+    """Lay rows out as a table in Markdown."""
+    header = list(rows[0])
+    lines = [header, ["---"] * len(header), *([_cell(row[name]) for name in header] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(value: object) -> str:
+    return "unknown" if value is None else str(value).replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,1 @@
+"""The steps of the nightly batch: each reads its inputs, calculates, and replaces its rows in one transaction."""

@@ -1,0 +1,91 @@
+"""Company profiles and financial statements: what a provider knows today, kept by the session it was learnt on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import TypeVar
+
+from closingbell.batch.report import StepReport
+from closingbell.providers.base import Answer, MarketDataProvider
+from closingbell.repositories import companies, universe
+from closingbell.repositories.database import Database
+from closingbell.repositories.universe import Instruments, Kind
+
+logger = logging.getLogger(__name__)
+
+EARNINGS_GRACE_DAYS = 3
+"""Providers show a quarter's statements some days after the company has reported."""
+
+T = TypeVar("T")
+
+
+def refresh_profiles(
+    database: Database, sessions: Sequence[date], *, provider: MarketDataProvider, target: date
+) -> StepReport:
+    """Fetch today's profiles when the range ends with the session that is today's.
+
+    A provider only knows the present: for a past session nothing is asked, and nothing invented.
+
+    Parameters
+    ----------
+    target : date
+        The provider's latest session: the one that its present belongs to.
+    """
+    session = sessions[-1]
+    if session != target:
+        return StepReport("company_profiles", notes={"asked": f"no: profiles are of today, which is {target}"})
+    with database.transaction() as connection:
+        instruments = universe.active(connection, [Kind.EQUITY, Kind.ETF])
+    found, failed = _sort_out(instruments, provider.profiles(instruments.symbols))
+    with database.transaction(lock="company_profiles") as connection:
+        rows = companies.upsert_profiles(connection, session, found)
+    return StepReport(
+        "company_profiles",
+        rows=rows,
+        items=len(instruments),
+        failed=failed,
+        rows_per_session={session: rows},
+        coverage=rows / len(instruments) if instruments else None,
+        notes={"with a sector": sum(profile.sector is not None for profile in found.values())},
+    ).require_majority()
+
+
+def refresh_fundamentals(
+    database: Database, sessions: Sequence[date], *, provider: MarketDataProvider, target: date
+) -> StepReport:
+    """Fetch the statements of the companies that are due, when the range ends with the session that is today's."""
+    session = sessions[-1]
+    if session != target:
+        return StepReport("income_statements", notes={"asked": f"no: statements are as of today, which is {target}"})
+    with database.transaction() as connection:
+        instruments = universe.active(connection, [Kind.EQUITY])
+        due = companies.due_for_statements(connection, session, instruments.ids.tolist(), EARNINGS_GRACE_DAYS)
+    asked = Instruments(item for item in instruments if item.id in due)
+    logger.info("statements are due for %d of %d companies", len(asked), len(instruments))
+    found, failed = _sort_out(asked, provider.statements(asked.symbols))
+    with database.transaction(lock="fundamentals") as connection:
+        rows = companies.upsert_statements(connection, session, found)
+    return StepReport(
+        "income_statements",
+        rows=rows,
+        items=len(asked),
+        failed=failed,
+        rows_per_session={session: rows},
+        coverage=len(found) / len(asked) if asked else None,
+        notes={"companies due": len(asked), "companies": len(instruments)},
+    ).require_majority()
+
+
+def _sort_out(instruments: Instruments, answers: Mapping[str, Answer[T]]) -> tuple[dict[int, T], dict[str, str]]:
+    """Part the answers into values by symbol id and reasons by symbol."""
+    found: dict[int, T] = {}
+    failed: dict[str, str] = {}
+    for instrument in instruments:
+        answer = answers[instrument.symbol]
+        if answer.value is not None:
+            found[instrument.id] = answer.value
+        else:
+            failed[instrument.symbol] = f"{answer.outcome}: {answer.reason}"
+    return found, failed

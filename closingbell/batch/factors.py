@@ -1,0 +1,121 @@
+"""Estimate the factor betas of all symbols for a range of sessions and store them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+
+import numpy as np
+
+from closingbell.arrays import Dates, Floats
+from closingbell.batch.report import StepReport
+from closingbell.calendar import SessionCalendar
+from closingbell.errors import ConfigurationError
+from closingbell.factor_definitions import FACTORS, LONGEST_WINDOW, MARKET_FACTOR, REGRESSOR_FUNDS
+from closingbell.factors import FactorEstimates, Quality, estimate_factors, simple_returns
+from closingbell.repositories import companies, factors, prices, universe
+from closingbell.repositories.database import Database
+from closingbell.repositories.universe import Instruments, Kind
+
+logger = logging.getLogger(__name__)
+
+CELLS_PER_BLOCK = 60_000
+"""Sessions x symbols estimated and written at a time: some 100 MB of rows on their way to the server."""
+
+
+def compute_factors(database: Database, sessions: Sequence[date], *, calendar: SessionCalendar) -> StepReport:
+    """Estimate the thirteen factors of every active stock and fund from the stored prices.
+
+    Raises
+    ------
+    ConfigurationError
+        If the universe is empty.
+    """
+    wanted = np.array(sessions, dtype="datetime64[D]")
+    window = calendar.session_array(calendar.offset(sessions[0], -LONGEST_WINDOW), sessions[-1])
+    with database.transaction(lock="symbol_factors") as connection:
+        instruments = universe.active(connection, [Kind.EQUITY, Kind.ETF])
+        if not instruments:
+            raise ConfigurationError("the universe has no active symbols", "Run `closingbell init`")
+        ids = instruments.ids
+        adj_close = prices.read_matrix(connection, window, ids, ["adj_close"])["adj_close"]
+        provider_beta = companies.read_figures(connection, wanted, ids).beta
+        tally = _Tally(instruments, wanted)
+        blocks = _estimate(simple_returns(adj_close), instruments, wanted, provider_beta, tally)
+        rows = factors.replace_estimates(connection, wanted, ids, blocks)
+    return tally.report(rows)
+
+
+def _estimate(
+    returns: Floats, instruments: Instruments, sessions: Dates, provider_beta: Floats, tally: _Tally
+) -> Iterator[tuple[Dates, FactorEstimates]]:
+    """Yield blocks of sessions; the next one is being computed while the last one is being written."""
+    step = max(1, CELLS_PER_BLOCK // len(instruments))
+    spans = [slice(start, start + step) for start in range(0, len(sessions), step)]
+
+    def compute(span: slice) -> FactorEstimates:
+        end = len(returns) - len(sessions) + min(span.stop, len(sessions))
+        count = len(sessions[span])
+        return estimate_factors(returns[:end], instruments.symbols, count, provider_beta[span])
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        upcoming = pool.submit(compute, spans[0])
+        for number, span in enumerate(spans):
+            estimates = upcoming.result()
+            if number + 1 < len(spans):
+                upcoming = pool.submit(compute, spans[number + 1])
+            tally.add(span, estimates)
+            logger.info("factors of %d of %d sessions", min(span.stop, len(sessions)), len(sessions))
+            yield sessions[span], estimates
+
+
+class _Tally:
+    """Counts what the estimates of a range amount to."""
+
+    def __init__(self, instruments: Instruments, sessions: Dates) -> None:
+        self._instruments = instruments
+        self._sessions = sessions
+        self._known = np.zeros((len(sessions), len(FACTORS)), dtype=np.int64)
+        self._observations = np.zeros(len(instruments), dtype=np.int64)
+        self._last_beta = np.full((len(instruments), len(FACTORS)), np.nan)
+        self._market_unknown = np.zeros(len(instruments), dtype=np.bool_)
+
+    def add(self, span: slice, estimates: FactorEstimates) -> None:
+        self._known[span] = np.isfinite(estimates.beta).sum(axis=1)
+        self._last_beta = estimates.beta[-1]
+        self._observations = estimates.observations[-1, :, MARKET_FACTOR]
+        self._market_unknown = estimates.quality[-1, :, MARKET_FACTOR] == Quality.INSUFFICIENT_HISTORY
+
+    def report(self, rows: int) -> StepReport:
+        names, minimum = self._instruments.symbols, FACTORS[MARKET_FACTOR].minimum
+        warnings = {
+            names[column]: f"insufficient history: {self._observations[column]} of at least {minimum} observations"
+            for column in np.flatnonzero(self._market_unknown)
+        }
+        report = StepReport(
+            factors.TABLE,
+            rows=rows,
+            items=len(names),
+            warnings=warnings,
+            rows_per_session=dict.fromkeys(self._sessions.tolist(), len(names) * len(FACTORS)),
+            coverage=float(self._known.sum()) / rows if rows else None,
+            sample=[
+                {
+                    "factor": factor.name,
+                    "known": f"{self._known[-1, index]} of {len(names)}",
+                    "median beta": _median(self._last_beta[:, index]),
+                }
+                for index, factor in enumerate(FACTORS)
+            ],
+        )
+        absent = [fund for fund in REGRESSOR_FUNDS if fund not in names]
+        if absent:
+            report.notes["regressor funds not in the universe"] = ", ".join(absent)
+        return report
+
+
+def _median(values: Floats) -> float | None:
+    known = values[np.isfinite(values)]
+    return round(float(np.median(known)), 4) if len(known) else None

@@ -1,0 +1,50 @@
+"""Compute the daily metrics of all symbols for a range of sessions and store them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import numpy as np
+
+from closingbell.batch.prices import HISTORY_SESSIONS
+from closingbell.batch.report import StepReport
+from closingbell.calendar import SessionCalendar
+from closingbell.errors import ConfigurationError
+from closingbell.metrics import symbol_metrics
+from closingbell.repositories import companies, metrics, prices, universe
+from closingbell.repositories.database import Database
+from closingbell.repositories.universe import Kind
+
+
+def compute_metrics(database: Database, sessions: Sequence[date], *, calendar: SessionCalendar) -> StepReport:
+    """Compute returns, risk and size of every active stock and fund from the stored prices.
+
+    Raises
+    ------
+    ConfigurationError
+        If the universe is empty.
+    """
+    wanted = np.array(sessions, dtype="datetime64[D]")
+    window = calendar.session_array(calendar.offset(sessions[0], -HISTORY_SESSIONS), sessions[-1])
+    with database.transaction(lock="symbol_metrics") as connection:
+        instruments = universe.active(connection, [Kind.EQUITY, Kind.ETF])
+        if not instruments:
+            raise ConfigurationError("the universe has no active symbols", "Run `closingbell init`")
+        ids = instruments.ids
+        series = prices.read_matrix(connection, window, ids, ["adj_close", "close", "volume"])
+        computed = symbol_metrics(window, series["adj_close"], series["close"], series["volume"], len(wanted))
+        rows = metrics.replace_metrics(
+            connection, wanted, ids, computed, companies.read_figures(connection, wanted, ids)
+        )
+    unpriced = np.isnan(computed.price[-1])
+    return StepReport(
+        metrics.TABLE,
+        rows=rows,
+        items=len(instruments),
+        warnings={
+            instruments[column].symbol: f"no price on {sessions[-1]}" for column in np.flatnonzero(unpriced).tolist()
+        },
+        rows_per_session=dict.fromkeys(sessions, len(instruments)),
+        coverage=float(np.isfinite(computed.price).mean()),
+    )

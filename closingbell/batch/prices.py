@@ -1,0 +1,257 @@
+"""Fetch daily bars, keep what can be true, and derive the adjusted closes."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+import numpy as np
+
+from closingbell.adjustment import adjusted_close, restated
+from closingbell.arrays import Bools, Dates, Floats
+from closingbell.batch.report import StepReport
+from closingbell.calendar import SessionCalendar
+from closingbell.errors import ConfigurationError
+from closingbell.providers.base import Answer, Bars, MarketDataProvider
+from closingbell.quality import RefusedBar, check_bars
+from closingbell.repositories import prices, universe
+from closingbell.repositories.database import Connection, Database
+from closingbell.repositories.universe import Instrument, Instruments, Kind
+
+logger = logging.getLogger(__name__)
+
+HISTORY_SESSIONS = 256
+"""How far back of the first session prices must reach: to the end of the year before, and years have up to 254."""
+
+OVERLAP_SESSIONS = 5
+"""Sessions fetched again before the range, to notice that the provider has restated its history."""
+
+Range = tuple[date, date]
+Fetch = Callable[[Sequence[Instrument], date, date], Mapping[str, Answer[Bars]]]
+
+
+@dataclass
+class _Fetched:
+    """What the provider answered, by symbol id, after the checks."""
+
+    bars: dict[int, Bars] = field(default_factory=dict)
+    refused: dict[int, prices.Refusals] = field(default_factory=dict)
+    known: dict[int, Range] = field(default_factory=dict)
+    restated: dict[int, date] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def refresh_prices(
+    database: Database, sessions: Sequence[date], *, provider: MarketDataProvider, calendar: SessionCalendar
+) -> StepReport:
+    """Bring the bars of all active stocks and funds up to date for a range of sessions."""
+
+    def fetch(instruments: Sequence[Instrument], start: date, end: date) -> Mapping[str, Answer[Bars]]:
+        return provider.daily_bars([instrument.symbol for instrument in instruments], start, end)
+
+    with database.transaction() as connection:
+        instruments = universe.active(connection, [Kind.EQUITY, Kind.ETF])
+    if not instruments:
+        raise ConfigurationError("the universe has no active symbols", "Run `closingbell init`, or upload a portfolio")
+    return _refresh(database, calendar, instruments, sessions, fetch, lock="prices").require_majority()
+
+
+def refresh_option_prices(
+    database: Database, sessions: Sequence[date], *, provider: MarketDataProvider, calendar: SessionCalendar
+) -> StepReport:
+    """Bring the bars of all active option contracts up to date; contracts that have expired before are left alone."""
+
+    def fetch(instruments: Sequence[Instrument], start: date, end: date) -> Mapping[str, Answer[Bars]]:
+        return provider.option_bars([item.contract for item in instruments if item.contract], start, end)
+
+    with database.transaction() as connection:
+        contracts = universe.active(connection, [Kind.OPTION])
+    alive = Instruments(item for item in contracts if item.contract and item.contract.expiration >= sessions[0])
+    return _refresh(database, calendar, alive, sessions, fetch, lock="option_prices").require_majority()
+
+
+def _refresh(
+    database: Database,
+    calendar: SessionCalendar,
+    instruments: Instruments,
+    sessions: Sequence[date],
+    fetch: Fetch,
+    lock: str,
+) -> StepReport:
+    fetched = _fetch_all(calendar, instruments, sessions, fetch)
+    _fetch_restated_again(database, calendar, instruments, fetch, fetched)
+    with database.transaction(lock=lock) as connection:
+        revised = _store(connection, fetched)
+        known = prices.read_matrix(connection, np.array(sessions, dtype="datetime64[D]"), instruments.ids, ["close"])
+    return _report(instruments, sessions, fetched, revised, np.isfinite(known["close"]))
+
+
+def _needed(calendar: SessionCalendar, instrument: Instrument, sessions: Sequence[date]) -> tuple[Range, Range]:
+    """Return the range to fetch of one instrument, and the range that is known afterwards."""
+    first, last = sessions[0], sessions[-1]
+    history = calendar.offset(first, -HISTORY_SESSIONS)
+    if instrument.history is None:
+        return (history, last), (history, last)
+    start, end = instrument.history
+    overlap = calendar.offset(first, -OVERLAP_SESSIONS)
+    if history < start:
+        # Up to what is known already, so that the known range stays in one piece.
+        return (history, max(last, start)), (history, max(last, end))
+    return (min(overlap, end), last), (start, max(last, end))
+
+
+def _fetch_all(calendar: SessionCalendar, instruments: Instruments, sessions: Sequence[date], fetch: Fetch) -> _Fetched:
+    groups: dict[Range, list[Instrument]] = defaultdict(list)
+    known: dict[int, Range] = {}
+    for instrument in instruments:
+        wanted, known[instrument.id] = _needed(calendar, instrument, sessions)
+        groups[wanted].append(instrument)
+    fetched = _Fetched()
+    for (start, end), group in groups.items():
+        logger.info("asking for the bars of %d symbols from %s to %s", len(group), start, end)
+        _accept(calendar, group, (start, end), fetch(group, start, end), fetched)
+        fetched.known.update({item.id: known[item.id] for item in group if item.id in fetched.bars})
+    return fetched
+
+
+def _accept(
+    calendar: SessionCalendar,
+    group: Sequence[Instrument],
+    asked: Range,
+    answers: Mapping[str, Answer[Bars]],
+    fetched: _Fetched,
+) -> None:
+    """Keep the bars that pass the checks and remember why the others do not."""
+    valid = calendar.session_array(*asked)
+    for instrument in group:
+        answer = answers[instrument.symbol]
+        if answer.value is None:
+            fetched.failed[instrument.symbol] = f"{answer.outcome}: {answer.reason}"
+            # Of a restated series whose whole could not be had, no part may be laid over ours.
+            fetched.bars.pop(instrument.id, None)
+            continue
+        bars, refused = check_bars(answer.value, valid, valid[-1].item())
+        fetched.bars[instrument.id] = bars
+        fetched.refused[instrument.id] = prices.Refusals(asked, refused, bars.source)
+
+
+def _fetch_restated_again(
+    database: Database, calendar: SessionCalendar, instruments: Instruments, fetch: Fetch, fetched: _Fetched
+) -> None:
+    """Where the provider's bars no longer agree with ours, fetch the whole known range of that symbol."""
+    ids = np.array(sorted(fetched.bars), dtype=np.int64)
+    if not len(ids):
+        return
+    days = np.unique(np.concatenate([fetched.bars[key].sessions for key in ids]))
+    if not len(days):
+        return
+    valid = calendar.session_array(days[0].item(), days[-1].item())
+    with database.transaction() as connection:
+        ours = prices.read_matrix(connection, valid, ids, ["close"])["close"]
+    theirs = np.full_like(ours, np.nan)
+    for column, key in enumerate(map(int, ids)):
+        theirs[np.searchsorted(valid, fetched.bars[key].sessions), column] = fetched.bars[key].close
+    differs = restated(ours, theirs)
+    for column in np.flatnonzero(differs.any(axis=0)):
+        fetched.restated[int(ids[column])] = valid[differs[:, column].argmax()].item()
+    for instrument in instruments:
+        if instrument.id in fetched.restated:
+            logger.warning("%s was restated by the provider: fetching its whole history again", instrument.symbol)
+            start, end = fetched.known[instrument.id]
+            _accept(calendar, [instrument], (start, end), fetch([instrument], start, end), fetched)
+
+
+def _store(connection: Connection, fetched: _Fetched) -> dict[int, date]:
+    """Write bars, actions and adjusted closes; return, by symbol id, since when stored prices have changed."""
+    listed = {key: (bars.actions, bars.source) for key, bars in fetched.bars.items()}
+    changed = prices.record_actions(connection, listed)
+    actions = prices.read_actions(connection, list(fetched.bars))
+    stored = prices.read_series(connection, list(actions))
+    incoming: dict[int, Floats] = {key: bars.close for key, bars in fetched.bars.items()}
+    rederived: dict[int, tuple[Dates, Floats]] = {}
+    for key, of_symbol in actions.items():
+        bars = fetched.bars[key]
+        days, close, before = _merge(bars, stored.get(key))
+        adjusted = adjusted_close(days, close, of_symbol)
+        differs = np.isfinite(before) & (before != adjusted)
+        rederived[key] = (days[differs], adjusted[differs])
+        incoming[key] = adjusted[np.searchsorted(days, bars.sessions)]
+    prices.upsert_bars(connection, fetched.bars, incoming)
+    prices.update_adjusted(connection, rederived)
+    prices.replace_refused(connection, fetched.refused)
+    universe.record_history(connection, fetched.known)
+    since = {key: min(days) for key, days in changed.items() if key in stored}
+    for key, day in fetched.restated.items():
+        since[key] = min(day, since.get(key, day))
+    return since
+
+
+def _merge(bars: Bars, stored: tuple[Dates, Floats, Floats] | None) -> tuple[Dates, Floats, Floats]:
+    """Lay fetched bars over the stored series; return sessions, closes and the adjusted closes stored so far."""
+    if stored is None:
+        return bars.sessions, bars.close, np.full(len(bars.close), np.nan)
+    days = np.union1d(stored[0], bars.sessions)
+    close, adjusted = np.full(len(days), np.nan), np.full(len(days), np.nan)
+    at = np.searchsorted(days, stored[0])
+    close[at], adjusted[at] = stored[1], stored[2]
+    close[np.searchsorted(days, bars.sessions)] = bars.close
+    return days, close, adjusted
+
+
+def _expected(instruments: Instruments, sessions: Sequence[date]) -> Bools:
+    """Return where a bar can be expected, shape (T, N): always, but of a contract that has expired."""
+    result = np.ones((len(sessions), len(instruments)), dtype=np.bool_)
+    days = np.array(sessions, dtype="datetime64[D]")
+    for column, instrument in enumerate(instruments):
+        if instrument.contract is not None:
+            result[:, column] = days <= np.datetime64(instrument.contract.expiration)
+    return result
+
+
+def _report(
+    instruments: Instruments, sessions: Sequence[date], fetched: _Fetched, revised: dict[int, date], known: Bools
+) -> StepReport:
+    """Say of every symbol that lacks a bar, or had one refused, why."""
+    failed, warnings = dict(fetched.failed), {}
+    expected = _expected(instruments, sessions)
+    for column, instrument in enumerate(instruments):
+        if instrument.symbol in failed:
+            continue
+        has, wants = known[:, column], expected[:, column]
+        refused = fetched.refused[instrument.id].bars
+        # A contract that nobody trades on a day has no bar that day, and nothing is wrong.
+        remarks = _remarks(has, wants & ~has if instrument.contract is None else wants & ~has.any(), sessions, refused)
+        if remarks and not has.any():
+            failed[instrument.symbol] = remarks
+        elif remarks:
+            warnings[instrument.symbol] = remarks
+    report = StepReport(
+        "market_data_cache",
+        rows=int(known.sum()),
+        items=len(instruments),
+        failed=failed,
+        warnings=warnings,
+        rows_per_session=dict(zip(sessions, known.sum(axis=1).tolist(), strict=True)),
+        coverage=float(known[expected].mean()) if expected.any() else None,
+        notes={"sources": ", ".join(sorted({bars.source for bars in fetched.bars.values()}))},
+    )
+    if revised:
+        names = {instrument.id: instrument.symbol for instrument in instruments}
+        report.notes["revised"] = ", ".join(f"{names[key]} since {day}" for key, day in sorted(revised.items()))
+        since = min(revised.values())
+        if since < sessions[0]:
+            report.notes["backfill_again"] = f"{since} to {sessions[0] - timedelta(days=1)}"
+    return report
+
+
+def _remarks(has: Bools, lacking: Bools, sessions: Sequence[date], refused: Sequence[RefusedBar]) -> str:
+    remarks = []
+    if lacking.any():
+        missing = [day for day, lacks in zip(sessions, lacking, strict=True) if lacks]
+        remarks.append(f"no bar on {len(missing)} of {len(has)} sessions, from {missing[0]} to {missing[-1]}")
+    counted = Counter(bar.reason for bar in refused)
+    remarks += [f"{count} refused: {reason}" for reason, count in sorted(counted.items())]
+    return "; ".join(remarks)

@@ -1,0 +1,6 @@
+"""What assets talk to: the warehouse and the market."""
+
+from resources.market import Market
+from resources.warehouse import Warehouse
+
+__all__ = ["Market", "Warehouse"]

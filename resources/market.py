@@ -1,0 +1,27 @@
+"""The market as a Dagster resource: its calendar, its data, and where its clock stands."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import dagster as dg
+
+from closingbell import runtime
+from closingbell.calendar import SessionCalendar
+from closingbell.providers.base import MarketDataProvider
+
+
+class Market(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The market-data provider that the settings name, and the exchange's calendar."""
+
+    def provider(self) -> MarketDataProvider:
+        """Return the provider."""
+        return runtime.open_provider()
+
+    def calendar(self) -> SessionCalendar:
+        """Return the calendar."""
+        return runtime.trading_calendar()
+
+    def latest_session(self, moment: datetime | None = None) -> date:
+        """Return the newest session that has closed by a moment (default: by now) and that the provider has."""
+        return runtime.latest_session(moment)
