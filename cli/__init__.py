@@ -1,0 +1,1 @@
+"""The `closingbell` command line."""

@@ -1,0 +1,118 @@
+"""Materialize partitions through Dagster in this process, with progress, and say what came of it."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+import dagster as dg
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from assets.partitions import SESSIONS_PER_RUN
+from assets.step import STEPS, TRIGGER_TAG
+from closingbell.errors import BatchError
+from definitions import defs
+
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+class Job(StrEnum):
+    """What `closingbell run` can materialize."""
+
+    ALL = "all"
+    SYMBOL_BATCH = "symbol_batch"
+    PORTFOLIO_REFRESH = "portfolio_refresh"
+
+    @property
+    def names(self) -> list[str]:
+        """Return the jobs in the order in which they are to run."""
+        return list(STEPS) if self is Job.ALL else [self.value]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a backfill amounted to."""
+
+    runs: list[str]
+    failed_checks: list[str]
+
+
+def backfill(job: Job, sessions: Sequence[date], console: Console) -> Outcome:
+    """Materialize every asset of the job for a range of sessions, a quarter to a run.
+
+    Raises
+    ------
+    BatchError
+        If a run fails: with the step and its reason.
+    """
+    spans = [sessions[start : start + SESSIONS_PER_RUN] for start in range(0, len(sessions), SESSIONS_PER_RUN)]
+    outcome = Outcome([], [])
+    steps = sum(len(STEPS[name]) for name in job.names) * len(spans)
+    with dg.DagsterInstance.get() as instance, _progress(console, steps):
+        for name in job.names:
+            for span in spans:
+                _run(instance, name, span, outcome)
+    return outcome
+
+
+def _run(instance: dg.DagsterInstance, name: str, span: Sequence[date], outcome: Outcome) -> None:
+    result = defs.resolve_job_def(name).execute_in_process(
+        instance=instance,
+        tags={RANGE_START: str(span[0]), RANGE_END: str(span[-1]), TRIGGER_TAG: "command line"},
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        raise_on_error=False,
+    )
+    outcome.runs.append(result.run_id)
+    checks = {str(check.check_name): check for check in result.get_asset_check_evaluations() if not check.passed}
+    outcome.failed_checks.extend(f"{name} ({span[0]} to {span[-1]})" for name in checks)
+    if not result.success:
+        failures = [event for event in result.all_node_events if event.is_step_failure]
+        reasons = [
+            str(event.step_failure_data.user_failure_data.description)
+            if event.step_failure_data.user_failure_data
+            else str(event.step_failure_data.error_display_string).splitlines()[0]
+            for event in failures
+        ]
+        step = failures[0].step_key if failures else name
+        raise BatchError(
+            f"{step} failed for {span[0]} to {span[-1]}: {reasons[0] if reasons else 'see the run'}",
+            f"Its log is run {result.run_id} in the Dagster UI (`closingbell up`); run the command again to go on",
+        )
+
+
+class _StepProgress(logging.Handler):
+    """Moves the progress bar by the log lines of the steps."""
+
+    _line = re.compile(r"V2_BATCH_STEP step=(\S+) status=(\S+)(?: sessions=(\S+))?")
+
+    def __init__(self, progress: Progress, steps: int) -> None:
+        super().__init__(logging.INFO)
+        self._progress = progress
+        self._task = progress.add_task("starting", total=steps)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show which step runs, and count those that have ended."""
+        found = self._line.match(record.getMessage())
+        if found and found[2] == "started":
+            self._progress.update(self._task, description=f"{found[1]} {found[3]}")
+        elif found and found[2] == "completed":
+            self._progress.advance(self._task)
+
+
+@contextmanager
+def _progress(console: Console, steps: int) -> Iterator[None]:
+    columns = (TextColumn("{task.description:<48}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    logger = logging.getLogger("closingbell")
+    with Progress(*columns, console=console) as progress:
+        handler = _StepProgress(progress, steps)
+        logger.addHandler(handler)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)

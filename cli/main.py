@@ -1,0 +1,116 @@
+"""Commands for the people who run the plant. An error is one line that says what to do, and a non-zero exit."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import date, datetime
+from time import monotonic
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from cli import install, services, summary
+from closingbell import runtime
+from closingbell.errors import ClosingBellError, ConfigurationError
+from closingbell.seeding import YEAR
+from closingbell.settings import load_settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="The nightly data plant of a portfolio-analytics product.",
+)
+# Outside a terminal nothing knows the width: wide enough for the tables.
+console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 140)
+DAY = ["%Y-%m-%d"]
+
+
+@app.command()
+def init() -> None:
+    """Create the databases, bring the tables up to date and write the factors and the demo."""
+    install.prepare(load_settings())
+    seeded = install.initialise()
+    console.print(f"Ready: {seeded.symbols} new symbols, {seeded.portfolios} new portfolios.")
+
+
+@app.command()
+def run(
+    start: Annotated[
+        datetime | None, typer.Option("--from", formats=DAY, help="First session. Default: a year before the last.")
+    ] = None,
+    end: Annotated[
+        datetime | None, typer.Option("--to", formats=DAY, help="Last session. Default: the latest there is.")
+    ] = None,
+    job: Annotated[str, typer.Option(help="all, symbol_batch or portfolio_refresh.")] = "all",
+) -> None:
+    """Materialize every asset for a range of sessions through Dagster, and print a summary."""
+    install.prepare(load_settings())
+    install.require_initialised()
+    sessions = _sessions(start and start.date(), end and end.date())
+    # Dagster reads its environment as it is imported, and the import takes longer than a wrong argument deserves.
+    from cli.backfill import Job, backfill  # noqa: PLC0415
+
+    if job not in list(Job):
+        raise ConfigurationError(f"there is no job {job!r}", f"Choose one of {', '.join(Job)}")
+    console.print(f"Materializing {len(sessions)} sessions from {sessions[0]} to {sessions[-1]}")
+    began = monotonic()
+    outcome = backfill(Job(job), sessions, console)
+    summary.show_run(console, sessions, outcome, monotonic() - began)
+
+
+def _sessions(start: date | None, end: date | None) -> list[date]:
+    """Return the sessions of a range, whose ends must be sessions that have closed."""
+    calendar, latest = runtime.trading_calendar(), runtime.latest_session()
+    last = calendar.require_session(end) if end else latest
+    first = calendar.require_session(start) if start else calendar.offset(last, 1 - YEAR)
+    earliest = load_settings().first_partition
+    if first > last:
+        raise ConfigurationError(f"the range is empty: {first} comes after {last}")
+    if last > latest:
+        raise ConfigurationError(f"there is no data for {last} yet", f"The latest session is {latest}")
+    if first < earliest:
+        raise ConfigurationError(f"there is no partition before {earliest}", "See CLOSINGBELL_FIRST_PARTITION")
+    return calendar.sessions(first, last)
+
+
+@app.command()
+def up() -> None:
+    """Serve the Dagster UI and the API, and run the daemon, until interrupted."""
+    settings = load_settings()
+    install.prepare(settings)
+    install.initialise()
+    services.serve(settings, console)
+
+
+@app.command()
+def status() -> None:
+    """Show how far the tables reach and what ran last."""
+    install.prepare(load_settings())
+    install.require_initialised()
+    summary.show_status(console)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def psql(context: typer.Context) -> None:
+    """Open psql on the product's database; further arguments are handed to it."""
+    settings = load_settings()
+    install.prepare(settings)
+    program = str(runtime.embedded_server(settings).psql())
+    url = runtime.open_database().url.set(drivername="postgresql").render_as_string(hide_password=False)
+    sys.exit(os.spawnv(os.P_WAIT, program, ["psql", url, *context.args]))  # noqa: S606 - the user's own arguments
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except ClosingBellError as error:
+        Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {error}", soft_wrap=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
