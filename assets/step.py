@@ -72,7 +72,7 @@ def run_step(context: dg.AssetExecutionContext, warehouse: Warehouse, market: Ma
     name = context.asset_key.to_user_string()
     job_type = next(job for job, steps in STEPS.items() if name in steps)
     _require_closed(sessions, market)
-    database, story = warehouse.open(), Story(job_type, sessions, context.run_id)
+    database, story = warehouse.open(), Story(job_type, sessions, context.run.run_id)
     with database.transaction() as connection:
         history.begin(connection, story, _trigger(context), runtime.now())
     report, elapsed = _timed(name, step, database, story)
@@ -124,9 +124,10 @@ def _span(sessions: Sequence[date]) -> str:
 
 
 def _trigger(context: dg.AssetExecutionContext) -> str:
+    """Return who asked for the run."""
     tags = context.run.tags
-    known = (TRIGGER_TAG, "dagster/schedule_name", "dagster/sensor_name", "dagster/backfill")
-    return next((f"{tag.split('/')[1]} {tags[tag]}" for tag in known if tag in tags), "manual")
+    known = {"schedule": "dagster/schedule_name", "sensor": "dagster/sensor_name", "backfill": "dagster/backfill"}
+    return tags.get(TRIGGER_TAG) or next((f"{who} {tags[tag]}" for who, tag in known.items() if tag in tags), "manual")
 
 
 def _steps(context: dg.AssetExecutionContext, job_type: str) -> list[str]:

@@ -98,7 +98,7 @@ class _StepProgress(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show which step runs, and count those that have ended."""
-        found = self._line.match(record.getMessage())
+        found = self._line.search(record.getMessage())
         if found and found[2] == "started":
             self._progress.update(self._task, description=f"{found[1]} {found[3]}")
         elif found and found[2] == "completed":

@@ -21,10 +21,10 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Warehouse]:
         """Hold the run's lease as long as its process works, so that a dead run can be told from a slow one."""
-        if context.run_id is None:
+        if context.run is None:
             yield self
             return
-        with self.open().lease(lease_of(context.run_id)):
+        with self.open().lease(lease_of(context.run.run_id)):
             yield self
 
 

@@ -1,7 +1,71 @@
-"""Fixtures that all tests share."""
+"""Fixtures that all tests share: a real PostgreSQL, and databases of their own in it."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
-pytest.register_assert_rewrite("provider_contract")
+from cli.install import DAGSTER_ENVIRONMENT
+from closingbell.postgres import EmbeddedPostgres
+from closingbell.providers.demo import DemoProvider
+from closingbell.repositories import schema
+from closingbell.repositories.database import Database
+from closingbell.seeding import seed
+
+pytest.register_assert_rewrite("plant", "provider_contract")
+
+from plant import LAST, copy_of  # noqa: E402 - after their registration
+from provider_contract import nyse  # noqa: E402
+
+# The settings of whoever runs the tests must not reach them.
+for variable in [name for name in os.environ if name.startswith(("CLOSINGBELL_", "DATABASE_URL", "DAGSTER_"))]:
+    del os.environ[variable]
+# Dagster reads these as it is imported.
+os.environ.update(DAGSTER_ENVIRONMENT)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL server for the whole session."""
+    postgres = EmbeddedPostgres(Path(tmp_path_factory.mktemp("server")) / "postgres")
+    postgres.acquire()
+    yield postgres
+    postgres.release()
+
+
+@pytest.fixture(scope="session")
+def template(server: EmbeddedPostgres) -> str:
+    """A database that has all tables and no rows, which others are copied from."""
+    database = Database(server.url("template_of_tests"))
+    database.create()
+    schema.upgrade(database)
+    return "template_of_tests"
+
+
+@pytest.fixture
+def database(server: EmbeddedPostgres, template: str) -> Database:
+    """A migrated database of the test's own."""
+    return copy_of(server, template)
+
+
+@pytest.fixture(scope="session")
+def demo() -> DemoProvider:
+    """The demo provider, which takes a moment to read its files."""
+    return DemoProvider()
+
+
+@pytest.fixture(scope="session")
+def seeded_template(server: EmbeddedPostgres, template: str, demo: DemoProvider) -> str:
+    """A database with the factors, the demo's symbols and its portfolios."""
+    database = copy_of(server, template)
+    seed(database, demo, nyse(), LAST)
+    return str(database.url.database)
+
+
+@pytest.fixture
+def seeded(server: EmbeddedPostgres, seeded_template: str) -> Database:
+    """A database of the test's own with the demo's symbols and portfolios, and no prices."""
+    return copy_of(server, seeded_template)

@@ -62,15 +62,35 @@ def refresh_prices(
 def refresh_option_prices(
     database: Database, sessions: Sequence[date], *, provider: MarketDataProvider, calendar: SessionCalendar
 ) -> StepReport:
-    """Bring the bars of all active option contracts up to date; contracts that have expired before are left alone."""
+    """Bring the bars of all active option contracts up to date.
+
+    A contract that has expired before the range is asked for once: snapshots rest on prices since their inception.
+    """
 
     def fetch(instruments: Sequence[Instrument], start: date, end: date) -> Mapping[str, Answer[Bars]]:
         return provider.option_bars([item.contract for item in instruments if item.contract], start, end)
 
     with database.transaction() as connection:
         contracts = universe.active(connection, [Kind.OPTION])
-    alive = Instruments(item for item in contracts if item.contract and item.contract.expiration >= sessions[0])
-    return _refresh(database, calendar, alive, sessions, fetch, lock="option_prices").require_majority()
+    needed = Instruments(item for item in contracts if _is_incomplete(calendar, item, sessions))
+    return _refresh(database, calendar, needed, sessions, fetch, lock="option_prices").require_majority()
+
+
+def _is_incomplete(calendar: SessionCalendar, instrument: Instrument, sessions: Sequence[date]) -> bool:
+    """Tell whether a contract still trades in the range, or its life within the history is not known wholly."""
+    settlement = _last_of(calendar, instrument, sessions[-1])
+    if settlement >= sessions[0]:
+        return True
+    history = calendar.offset(sessions[0], -HISTORY_SESSIONS)
+    known = instrument.history
+    return settlement >= history and (known is None or known[0] > history or known[1] < settlement)
+
+
+def _last_of(calendar: SessionCalendar, instrument: Instrument, last: date) -> date:
+    """Return the last session up to `last` on which an instrument can trade."""
+    if instrument.contract is None:
+        return last
+    return min(last, calendar.latest_on_or_before(instrument.contract.expiration))
 
 
 def _refresh(
@@ -91,8 +111,9 @@ def _refresh(
 
 def _needed(calendar: SessionCalendar, instrument: Instrument, sessions: Sequence[date]) -> tuple[Range, Range]:
     """Return the range to fetch of one instrument, and the range that is known afterwards."""
-    first, last = sessions[0], sessions[-1]
-    history = calendar.offset(first, -HISTORY_SESSIONS)
+    last = _last_of(calendar, instrument, sessions[-1])
+    first = min(sessions[0], last)
+    history = calendar.offset(sessions[0], -HISTORY_SESSIONS)
     if instrument.history is None:
         return (history, last), (history, last)
     start, end = instrument.history

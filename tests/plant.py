@@ -1,0 +1,135 @@
+"""The batch without Dagster, and providers that misbehave on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from itertools import count
+
+import numpy as np
+import psycopg
+from provider_contract import nyse
+
+from closingbell.batch.companies import refresh_fundamentals, refresh_profiles
+from closingbell.batch.factors import compute_factors
+from closingbell.batch.metrics import compute_metrics
+from closingbell.batch.portfolios import compute_exposures, compute_snapshots
+from closingbell.batch.prices import refresh_option_prices, refresh_prices
+from closingbell.batch.report import StepReport
+from closingbell.postgres import EmbeddedPostgres
+from closingbell.providers.base import Answer, Bars, MarketDataProvider, OptionContract, Profile, Statements
+from closingbell.repositories import inspection
+from closingbell.repositories.database import Database
+from closingbell.tables import Table
+
+LAST = date(2022, 12, 28)
+"""The latest session of the demo provider."""
+
+TABLES = sorted(Table.metadata.tables)
+
+BarsAnswer = Answer[Bars]
+
+_numbers = count()
+
+
+def copy_of(server: EmbeddedPostgres, template: str) -> Database:
+    """Return a new database with everything that `template` has."""
+    name = f"test_{next(_numbers)}"
+    where = f"host={server.socket_folder} user=postgres dbname=postgres"
+    with psycopg.connect(where, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+    return Database(server.url(name))
+
+
+def last_sessions(count: int) -> list[date]:
+    """Return the last sessions that the demo provider has."""
+    return nyse().sessions(nyse().offset(LAST, 1 - count), LAST)
+
+
+def run_batch(database: Database, provider: MarketDataProvider, sessions: Sequence[date]) -> dict[str, StepReport]:
+    """Run every step of both jobs, in order; return their reports by step."""
+    calendar = nyse()
+    target = provider.latest_session(LAST)
+    return {
+        "prices": refresh_prices(database, sessions, provider=provider, calendar=calendar),
+        "option_prices": refresh_option_prices(database, sessions, provider=provider, calendar=calendar),
+        "company_profiles": refresh_profiles(database, sessions, provider=provider, target=target),
+        "fundamentals": refresh_fundamentals(database, sessions, provider=provider, target=target),
+        "symbol_factors": compute_factors(database, sessions, calendar=calendar),
+        "symbol_metrics": compute_metrics(database, sessions, calendar=calendar),
+        "portfolio_snapshots": compute_snapshots(database, sessions, calendar=calendar),
+        "portfolio_factor_exposures": compute_exposures(database, sessions, calendar=calendar),
+    }
+
+
+def hashes(database: Database, tables: Iterable[str] = TABLES) -> dict[str, str]:
+    """Return a digest of what each table says."""
+    with database.transaction() as connection:
+        return {table: inspection.content_hash(connection, table) for table in tables}
+
+
+class Tampered:
+    """A provider whose answers about some symbols are not what they should be.
+
+    Parameters
+    ----------
+    provider : MarketDataProvider
+        Who answers otherwise.
+    bars : mapping of str to function
+        By symbol: makes another answer out of the true one.
+    """
+
+    def __init__(
+        self, provider: MarketDataProvider, bars: Mapping[str, Callable[[BarsAnswer, date, date], BarsAnswer]]
+    ) -> None:
+        self.name = provider.name
+        self._provider = provider
+        self._bars = bars
+        self.asked: list[tuple[str, date, date]] = []
+
+    def latest_session(self, closed: date) -> date:
+        """Return what the true provider does."""
+        return self._provider.latest_session(closed)
+
+    def daily_bars(self, symbols: Sequence[str], start: date, end: date) -> Mapping[str, BarsAnswer]:
+        """Answer, and remember what was asked."""
+        self.asked += [(symbol, start, end) for symbol in symbols]
+        honest = dict(self._provider.daily_bars(symbols, start, end))
+        return {
+            symbol: self._bars[symbol](honest.get(symbol, Answer.ok(no_bars())), start, end)
+            if symbol in self._bars
+            else honest[symbol]
+            for symbol in symbols
+        }
+
+    def option_bars(self, contracts: Sequence[OptionContract], start: date, end: date) -> Mapping[str, BarsAnswer]:
+        """Return what the true provider does."""
+        return self._provider.option_bars(contracts, start, end)
+
+    def profiles(self, symbols: Sequence[str]) -> Mapping[str, Answer[Profile]]:
+        """Return what the true provider does."""
+        return self._provider.profiles(symbols)
+
+    def statements(self, symbols: Sequence[str]) -> Mapping[str, Answer[Statements]]:
+        """Return what the true provider does."""
+        return self._provider.statements(symbols)
+
+
+def no_bars() -> Bars:
+    """Return bars of no session."""
+    nothing = np.empty(0)
+    return Bars(np.empty(0, dtype="datetime64[D]"), nothing, nothing, nothing, nothing, nothing, "test")
+
+
+def take(bars: Bars, keep: np.typing.NDArray[np.bool_]) -> Bars:
+    """Return some of the bars."""
+    return replace(
+        bars,
+        sessions=bars.sessions[keep],
+        open=bars.open[keep],
+        high=bars.high[keep],
+        low=bars.low[keep],
+        close=bars.close[keep],
+        volume=bars.volume[keep],
+    )

@@ -1,0 +1,301 @@
+"""The asset graph on Dagster's own storage in PostgreSQL."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from plant import LAST, copy_of, last_sessions
+from rich.console import Console
+from sqlalchemy import text
+
+from assets.step import STEPS
+from cli import install
+from cli.backfill import RANGE_END, RANGE_START, Job, Outcome, backfill
+from closingbell import runtime
+from closingbell.calendar import NEW_YORK
+from closingbell.errors import BatchError
+from closingbell.postgres import EmbeddedPostgres
+from closingbell.repositories import history
+from closingbell.repositories.database import Database
+from closingbell.repositories.history import Story
+from closingbell.settings import load_settings
+from definitions import defs
+from resources import Market, Warehouse
+from resources.orphans import end_orphans
+from resources.warehouse import lease_of
+from schedules.nightly import portfolio_refresh_2130, symbol_batch_2100
+
+SESSIONS = last_sessions(6)
+KEYS = {day.isoformat() for day in SESSIONS}
+SHARED = (load_settings, runtime.open_database, runtime.open_provider, runtime.trading_calendar)
+
+PRICES, OPTIONS, PROFILES, FACTORS = "prices", "option_prices", "company_profiles", "symbol_factors"
+SNAPSHOTS = "portfolio_snapshots"
+
+GRAPH = {
+    # asset: (group and pool, what it needs, its checks)
+    PRICES: ("symbols", set(), {"sessions_complete", "prices_sane", "prices_fresh"}),
+    OPTIONS: ("symbols", {PRICES}, set()),
+    PROFILES: ("symbols", {PRICES}, set()),
+    "fundamentals": ("symbols", {PROFILES}, set()),
+    FACTORS: ("symbols", {PRICES, PROFILES}, {"factors_present", "symbol_factors_fresh"}),
+    "symbol_metrics": ("symbols", {PRICES, PROFILES}, set()),
+    SNAPSHOTS: ("portfolios", {PRICES, OPTIONS, FACTORS}, {"nav_is_whole", "portfolio_snapshots_fresh"}),
+    "portfolio_factor_exposures": ("portfolios", {SNAPSHOTS, FACTORS}, set()),
+}
+POOLS = {"symbols": "symbol_batch", "portfolios": "portfolio_refresh"}
+
+
+@dataclass(frozen=True)
+class Plant:
+    """An install of its own: Dagster's instance and the product's database."""
+
+    instance: dg.DagsterInstance
+    database: Database
+
+    def execute(self, job: str, start: date, end: date) -> dg.ExecuteInProcessResult:
+        """Run a job for a range of sessions."""
+        return defs.resolve_job_def(job).execute_in_process(
+            instance=self.instance, tags={RANGE_START: str(start), RANGE_END: str(end)}, raise_on_error=False
+        )
+
+    def stories(self) -> list[tuple[str, date, str, list[str]]]:
+        """Return job type, session, status and reasons of the whole history."""
+        query = "SELECT job_type, session, status, failed_items FROM batch_run_history ORDER BY 1, 2"
+        with self.database.transaction() as connection:
+            return [
+                (row.job_type, row.session, row.status, [item["reason"] for item in row.failed_items])
+                for row in connection.execute(text(query))
+            ]
+
+
+@pytest.fixture
+def plant(server: EmbeddedPostgres, seeded_template: str, tmp_path: Path) -> Iterator[Plant]:
+    before = dict(os.environ)
+    database = copy_of(server, seeded_template)
+    os.environ.update(CLOSINGBELL_HOME=str(tmp_path), DATABASE_URL=database.url.render_as_string(hide_password=False))
+    for shared in SHARED:
+        shared.cache_clear()
+    install.prepare(load_settings())
+    Database(os.environ["DAGSTER_STORAGE_URL"]).create()
+    with dg.DagsterInstance.get() as instance:
+        yield Plant(instance, database)
+    os.environ.clear()
+    os.environ.update(before)
+    for shared in SHARED:
+        shared.cache_clear()
+
+
+def run_quietly(job: Job, sessions: list[date]) -> Outcome:
+    return backfill(job, sessions, Console(file=io.StringIO()))
+
+
+# ---------------------------------------------------------------- the graph
+
+
+def test_the_asset_graph_is_the_one_that_people_know() -> None:
+    graph = defs.resolve_asset_graph()
+    found = {
+        key.to_user_string(): (
+            graph.get(key).group_name,
+            {parent.to_user_string() for parent in graph.get(key).parent_keys},
+            {check.name for check in graph.get_check_keys_for_assets({key})},
+        )
+        for key in graph.get_all_asset_keys()
+    }
+    assert found == GRAPH
+
+
+def test_every_asset_has_the_same_partitions_policy_and_the_pool_of_its_job() -> None:
+    graph = defs.resolve_asset_graph()
+    nodes = [graph.get(key) for key in graph.get_all_asset_keys()]
+    assert len({node.partitions_def for node in nodes}) == 1
+    assert {node.backfill_policy for node in nodes} == {dg.BackfillPolicy.multi_run(63)}
+    assert all(node.pools == {POOLS[str(node.group_name)]} for node in nodes)
+    assert all(node.description for node in nodes)
+
+
+def test_every_step_belongs_to_one_job_in_the_order_of_the_graph() -> None:
+    assert [step for steps in STEPS.values() for step in steps] == list(GRAPH)
+
+
+# ---------------------------------------------------------------- runs
+
+
+def test_a_backfill_materializes_every_partition_of_every_asset_with_its_story(plant: Plant) -> None:
+    outcome = run_quietly(Job.ALL, SESSIONS)
+    assert outcome.failed_checks == []
+    for asset in GRAPH:
+        assert plant.instance.get_materialized_partitions(dg.AssetKey(asset)) == KEYS, asset
+    assert plant.stories() == [
+        (job, day, "completed", []) for job in ("portfolio_refresh", "symbol_batch") for day in SESSIONS
+    ]
+    with plant.database.transaction() as connection:
+        told = connection.execute(text("SELECT * FROM batch_run_history WHERE session = :day"), {"day": LAST}).all()
+    for row in told:
+        assert set(row.phases) == set(STEPS[row.job_type])
+        assert row.run_id in outcome.runs
+        assert row.trigger == "command line"
+        assert row.duration_ms >= max(row.phases.values())
+
+
+def test_a_materialization_says_what_was_done(plant: Plant) -> None:
+    run_quietly(Job.ALL, SESSIONS)
+    for asset in GRAPH:
+        event = plant.instance.get_latest_materialization_event(dg.AssetKey(asset))
+        assert event is not None
+        materialization = event.asset_materialization
+        assert materialization is not None
+        metadata = {name: value.value for name, value in materialization.metadata.items()}
+        assert {"items", "failed", "duration_ms", "dagster/table_name", "dagster/row_count"} <= set(metadata), asset
+    records = plant.instance.fetch_materializations(
+        dg.AssetRecordsFilter(dg.AssetKey(FACTORS), asset_partitions=[str(LAST)]), limit=1
+    ).records
+    latest = records[0].asset_materialization
+    assert latest is not None
+    assert latest.metadata["dagster/partition_row_count"].value == 28 * 13
+    assert 0.9 < float(latest.metadata["coverage"].value) <= 1  # type: ignore[arg-type]
+    assert "| Market Beta (90D) | 28 of 28 |" in str(latest.metadata["sample"].value)
+
+
+def test_checks_are_evaluated_on_the_sessions_of_the_run(plant: Plant) -> None:
+    result = plant.execute("symbol_batch", SESSIONS[0], SESSIONS[-1])
+    checks = {check.check_name: check for check in result.get_asset_check_evaluations()}
+    assert set(checks) == {"sessions_complete", "prices_sane", "factors_present"}
+    assert all(check.passed for check in checks.values())
+    assert {check.metadata["checked"].value for check in checks.values()} == {len(SESSIONS)}
+
+
+def test_the_freshness_checks_notice_a_table_that_lags_behind(plant: Plant) -> None:
+    plant.execute("symbol_batch", SESSIONS[0], SESSIONS[-2])
+    result = defs.resolve_job_def("freshness").execute_in_process(instance=plant.instance, raise_on_error=False)
+    checks = {check.check_name: check for check in result.get_asset_check_evaluations()}
+    assert {name: check.passed for name, check in checks.items()} == dict.fromkeys(checks, False)
+    assert checks["prices_fresh"].metadata["sessions behind"].value == "1"
+    assert checks["prices_fresh"].severity is dg.AssetCheckSeverity.WARN
+    assert checks["portfolio_snapshots_fresh"].severity is dg.AssetCheckSeverity.ERROR
+
+
+def test_every_step_logs_its_beginning_and_its_end(plant: Plant, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "closingbell.steps"):
+        plant.execute("symbol_batch", LAST, LAST)
+    # Dagster puts the job, the run and the step in front.
+    lines = [line for record in caplog.records if (line := record.getMessage().split(" - ")[-1]).startswith("V2_")]
+    assert f"V2_BATCH_STEP step=prices status=started sessions={LAST}" in lines
+    ended = [line for line in lines if "status=completed" in line]
+    assert len(ended) == len(STEPS["symbol_batch"])
+    assert all("duration_ms=" in line and "items=" in line and "failed=" in line for line in ended)
+
+
+def test_a_partition_that_the_provider_does_not_have_yet_fails_and_is_not_tried_again(plant: Plant) -> None:
+    ahead = runtime.trading_calendar().offset(LAST, 1)
+    result = plant.execute("symbol_batch", ahead, ahead)
+    assert not result.success
+    failure = result.failure_data_for_node(PRICES)
+    assert failure is not None
+    assert failure.user_failure_data is not None
+    assert f"the latest session is {LAST}" in str(failure.user_failure_data.description)
+    assert plant.stories() == []
+    assert plant.instance.get_materialized_partitions(dg.AssetKey(PRICES)) == set()
+
+
+def test_a_step_that_fails_closes_its_story_and_names_itself(plant: Plant) -> None:
+    with pytest.raises(BatchError, match=r"portfolio_snapshots failed .*symbol batch has not been computed") as caught:
+        run_quietly(Job.PORTFOLIO_REFRESH, SESSIONS)
+    assert "Dagster UI" in str(caught.value)
+    told = plant.stories()
+    assert {(job, status) for job, _, status, _ in told} == {("portfolio_refresh", "failed")}
+    assert "Materialize symbol_factors" in told[0][3][0]
+    assert plant.instance.get_materialized_partitions(dg.AssetKey(SNAPSHOTS)) == set()
+
+
+def test_part_of_a_job_ends_its_story_too(plant: Plant) -> None:
+    result = defs.resolve_job_def("symbol_batch").execute_in_process(
+        instance=plant.instance,
+        partition_key=str(LAST),
+        asset_selection=[dg.AssetKey(PRICES), dg.AssetKey(FACTORS)],
+    )
+    assert result.success
+    assert plant.stories() == [("symbol_batch", LAST, "completed", [])]
+
+
+# ---------------------------------------------------------------- runs whose process has died
+
+
+def start_run(plant: Plant) -> dg.DagsterRun:
+    """Record a run as started, as a process does before it works."""
+    run = plant.instance.create_run_for_job(defs.resolve_job_def("symbol_batch"), status=dg.DagsterRunStatus.STARTED)
+    with plant.database.transaction() as connection:
+        history.begin(connection, Story("symbol_batch", [LAST], run.run_id), "test", runtime.now())
+    return run
+
+
+def test_a_run_whose_process_has_died_is_ended_and_its_story_closed(plant: Plant) -> None:
+    run = start_run(plant)
+    assert end_orphans(plant.instance, plant.database, runtime.now() + timedelta(minutes=1)) == [run.run_id]
+    ended = plant.instance.get_run_by_id(run.run_id)
+    assert ended is not None
+    assert ended.status is dg.DagsterRunStatus.FAILURE
+    assert plant.stories() == [("symbol_batch", LAST, "failed", ["the process that worked on it has died"])]
+
+
+def test_a_run_that_is_being_worked_on_is_left_alone(plant: Plant) -> None:
+    run = start_run(plant)
+    with plant.database.lease(lease_of(run.run_id)):
+        assert end_orphans(plant.instance, plant.database, runtime.now() + timedelta(minutes=1)) == []
+    assert plant.stories() == [("symbol_batch", LAST, "running", [])]
+
+
+def test_a_run_that_has_only_just_started_is_left_alone(plant: Plant) -> None:
+    start_run(plant)
+    assert end_orphans(plant.instance, plant.database, runtime.now()) == []
+
+
+def test_the_story_of_a_canceled_run_ends_as_canceled(plant: Plant) -> None:
+    run = start_run(plant)
+    plant.instance.report_run_canceled(run)
+    end_orphans(plant.instance, plant.database, runtime.now())
+    assert [status for _, _, status, _ in plant.stories()] == ["canceled"]
+
+
+def test_a_run_holds_its_lease_while_it_works(plant: Plant) -> None:
+    run = plant.instance.create_run_for_job(defs.resolve_job_def("symbol_batch"))
+    with dg.build_resources({"warehouse": Warehouse()}, instance=plant.instance, dagster_run=run):
+        assert plant.database.is_leased(lease_of(run.run_id))
+    assert not plant.database.is_leased(lease_of(run.run_id))
+
+
+# ---------------------------------------------------------------- schedules
+
+
+@pytest.mark.parametrize("schedule", [symbol_batch_2100, portfolio_refresh_2130])
+@pytest.mark.parametrize("day", [date(2026, 1, 15), date(2026, 7, 15), date(2026, 3, 9), date(2026, 11, 2)])
+def test_a_tick_asks_for_the_latest_session_in_summer_and_in_winter(
+    plant: Plant, schedule: dg.ScheduleDefinition, day: date
+) -> None:
+    moment = datetime.combine(day, datetime.min.time(), NEW_YORK).replace(hour=21).astimezone(UTC)
+    request = evaluate(plant, schedule, moment)
+    assert isinstance(request, dg.RunRequest)
+    assert request.partition_key == LAST.isoformat()  # the demo's data end there
+
+
+@pytest.mark.parametrize("schedule", [symbol_batch_2100, portfolio_refresh_2130])
+def test_a_tick_on_a_holiday_skips_and_says_why(plant: Plant, schedule: dg.ScheduleDefinition) -> None:
+    skip = evaluate(plant, schedule, datetime(2026, 11, 26, 21, tzinfo=NEW_YORK))
+    assert isinstance(skip, dg.SkipReason)
+    assert skip.skip_message == "the exchange is closed on 2026-11-26"
+
+
+def evaluate(plant: Plant, schedule: dg.ScheduleDefinition, moment: datetime) -> object:
+    context = dg.build_schedule_context(
+        instance=plant.instance, scheduled_execution_time=moment, resources={"market": Market()}
+    )
+    return schedule(context)
