@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.ready
 
+# Dagster starts a process per run: without byte code each one would compile its imports again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help run up test lint bench clean
 
 help:  ## show this list
@@ -15,8 +18,7 @@ $(SETUP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	# Dagster starts a process per run: without byte code each one would compile its imports again.
-	$(BIN)/python -m compileall -q $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') || true
+	-@$(BIN)/python -m compileall -q $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 	@touch $(SETUP)
 
 .env:

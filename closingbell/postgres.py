@@ -100,7 +100,7 @@ class EmbeddedPostgres:
             except BlockingIOError:
                 logger.debug("the embedded PostgreSQL stays up: another process uses it")
             else:
-                self._pg_ctl("stop", "--mode=fast", "--wait", "--timeout=60")
+                self._stop()
             finally:
                 self._drop_lease()
 
@@ -143,6 +143,14 @@ class EmbeddedPostgres:
         options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
         # Recovery after a crash in the middle of a large write can take a while: wait for it.
         self._pg_ctl("start", "--wait", "--timeout=300", "--silent", f"--log={self.log}", f"--options={options}")
+
+    def _stop(self) -> None:
+        try:
+            self._pg_ctl("stop", "--mode=fast", "--wait", "--timeout=60")
+        except DatabaseError:
+            # A server that has died by itself needs no stopping; the next start recovers its data.
+            if self.is_running():
+                raise
 
     def _initialise(self) -> None:
         result = self._run(

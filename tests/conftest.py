@@ -17,7 +17,7 @@ from closingbell.seeding import seed
 
 pytest.register_assert_rewrite("plant", "provider_contract")
 
-from plant import LAST, copy_of  # noqa: E402 - after their registration
+from plant import LAST, Install, copy_of  # noqa: E402 - after their registration
 from provider_contract import nyse  # noqa: E402
 
 # The settings of whoever runs the tests must not reach them.
@@ -69,3 +69,9 @@ def seeded_template(server: EmbeddedPostgres, template: str, demo: DemoProvider)
 def seeded(server: EmbeddedPostgres, seeded_template: str) -> Database:
     """A database of the test's own with the demo's symbols and portfolios, and no prices."""
     return copy_of(server, seeded_template)
+
+
+@pytest.fixture
+def install(server: EmbeddedPostgres, seeded_template: str, tmp_path: Path) -> Install:
+    """An install whose tables are seeded, on the tests' own server."""
+    return Install(tmp_path, copy_of(server, seeded_template))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import count
+from pathlib import Path
 
 import numpy as np
 import psycopg
@@ -29,6 +33,8 @@ LAST = date(2022, 12, 28)
 TABLES = sorted(Table.metadata.tables)
 
 BarsAnswer = Answer[Bars]
+
+PROGRAM = Path(sys.executable).with_name("closingbell")
 
 _numbers = count()
 
@@ -133,3 +139,42 @@ def take(bars: Bars, keep: np.typing.NDArray[np.bool_]) -> Bars:
         close=bars.close[keep],
         volume=bars.volume[keep],
     )
+
+
+@dataclass(frozen=True)
+class Install:
+    """A folder and a database of its own, and how to call the command line on them."""
+
+    home: Path
+    database: Database
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        """Start a command."""
+        environment = {
+            **os.environ,
+            "CLOSINGBELL_HOME": str(self.home),
+            "DATABASE_URL": self.database.url.render_as_string(hide_password=False),
+            **self.variables,
+            **variables,
+        }
+        return subprocess.Popen(
+            [str(PROGRAM), *arguments],
+            env=environment,
+            cwd=self.home,  # works from any folder
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def call(self, *arguments: str, **variables: str) -> tuple[int, str, str]:
+        """Run a command to its end; return its exit status, output and error output."""
+        with self.start(*arguments, **variables) as process:
+            output, errors = process.communicate(timeout=120)
+        return process.returncode, output, errors
+
+    def prepared(self) -> Install:
+        """Do what `init` does."""
+        status, output, errors = self.call("init")
+        assert (status, errors) == (0, ""), output
+        return self

@@ -1,0 +1,182 @@
+"""The command line as its users call it: as a process of its own."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from time import monotonic, sleep
+
+import pytest
+from plant import LAST, Install, copy_of, hashes, last_sessions, run_batch
+from sqlalchemy import text
+
+from closingbell.postgres import EmbeddedPostgres
+from closingbell.providers.demo import DemoProvider
+from closingbell.repositories.database import Database
+
+SESSIONS = last_sessions(10)
+COMPUTED = (
+    "symbol_universe",
+    "market_data_cache",
+    "company_profiles",
+    "income_statements",
+    "symbol_factor_exposures",
+    "symbol_daily_metrics",
+    "portfolio_snapshots",
+    "factor_exposures",
+    "position_factor_exposures",
+)
+
+
+# ---------------------------------------------------------------- the main job
+
+
+def test_init_run_status_and_psql_work_on_the_embedded_server_and_leave_nothing_running(tmp_path: Path) -> None:
+    """One install from nothing, with the defaults, as `make run` does it."""
+    install = Install(tmp_path, Database("postgresql:///unused"), {"DATABASE_URL": ""})
+    assert install.call("init")[:2] == (0, "Ready: 34 new symbols, 3 new portfolios.\n")
+    assert install.call("init")[:2] == (0, "Ready: 0 new symbols, 0 new portfolios.\n")
+
+    status, output, errors = install.call("run", "--from", str(SESSIONS[0]))
+    assert (status, errors) == (0, "")
+    assert f"Materializing 10 sessions from {SESSIONS[0]} to {LAST}" in output
+    assert "20 stocks, 8 funds, 6 option contracts, 2 Dagster runs" in output
+    assert "symbol_factor_exposures" in output
+    assert all(name in output for name in ("Balanced Growth", "Hedged Equity", "Family Office", "NAV"))
+    assert "demo data" in output
+    assert "make up" in output
+    assert "Checks that found something" not in output
+
+    status, output, errors = install.call("status")
+    assert (status, errors) == (0, "")
+    assert f"Latest session of the provider 'demo': {LAST}" in output
+    assert "completed" in output
+
+    status, output, _ = install.call("psql", "-tAc", "SELECT count(*) FROM portfolio_snapshots")
+    assert (status, output.strip()) == (0, "30")
+    assert not EmbeddedPostgres(tmp_path / "postgres").is_running()
+
+
+def test_a_second_run_changes_nothing(install: Install, demo: DemoProvider) -> None:
+    install.prepared()
+    run_batch(install.database, demo, SESSIONS)
+    before = hashes(install.database, COMPUTED)
+    for _ in range(2):
+        assert install.call("run", "--from", str(SESSIONS[0]))[0] == 0
+    assert hashes(install.database, COMPUTED) == before
+
+
+def test_a_run_of_one_job_leaves_the_other_s_tables_alone(install: Install) -> None:
+    install.prepared()
+    assert install.call("run", "--from", str(LAST), "--job", "symbol_batch")[0] == 0
+    assert rows(install.database, "SELECT count(*) FROM symbol_factor_exposures") == [(28 * 13,)]
+    assert rows(install.database, "SELECT count(*) FROM portfolio_snapshots") == [(0,)]
+
+
+def test_two_runs_of_the_same_sessions_at_once_leave_the_rows_of_one(
+    install: Install, demo: DemoProvider, server: EmbeddedPostgres, seeded_template: str
+) -> None:
+    install.prepared()
+    both = [install.start("run", "--from", str(SESSIONS[0])) for _ in range(2)]
+    assert [process.wait(timeout=120) for process in both] == [0, 0]
+    alone = copy_of(server, seeded_template)
+    run_batch(alone, demo, SESSIONS)
+    assert hashes(install.database, COMPUTED) == hashes(alone, COMPUTED)
+
+
+@pytest.mark.parametrize("table", ["market_data_cache", "symbol_factor_exposures", "position_factor_exposures"])
+def test_killed_in_the_middle_it_leaves_no_half_session_and_the_next_run_completes_it(
+    install: Install, demo: DemoProvider, server: EmbeddedPostgres, seeded_template: str, table: str
+) -> None:
+    install.prepared()
+    sessions = last_sessions(120)
+    with install.start("run", "--from", str(sessions[0])) as process:
+        await_writer(install.database, table)
+        process.send_signal(signal.SIGKILL)
+    per_session = rows(install.database, f"SELECT count(*) FROM {table} GROUP BY session")
+    whole = copy_of(server, seeded_template)
+    run_batch(whole, demo, sessions)
+    assert set(per_session) <= set(rows(whole, f"SELECT count(*) FROM {table} GROUP BY session"))
+
+    status, output, errors = install.call("run", "--from", str(sessions[0]))
+    assert (status, errors) == (0, ""), output
+    assert hashes(install.database, COMPUTED) == hashes(whole, COMPUTED)
+
+
+def await_writer(database: Database, table: str) -> None:
+    """Wait until a transaction that has not been committed yet holds a writer's lock on the table."""
+    query = """
+        SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+        WHERE d.datname = current_database() AND l.mode = 'RowExclusiveLock' AND l.granted
+          AND l.relation::regclass::text LIKE :table
+    """
+    deadline = monotonic() + 60
+    while monotonic() < deadline:
+        with database.transaction() as connection:
+            if connection.execute(text(query), {"table": f"{table}%"}).scalar_one():
+                return
+        sleep(0.002)
+    raise AssertionError(f"nobody has written to {table}")
+
+
+def rows(database: Database, query: str) -> list[tuple[object, ...]]:
+    with database.transaction() as connection:
+        return [tuple(row) for row in connection.execute(text(query))]
+
+
+# ---------------------------------------------------------------- what goes wrong is said in one line
+
+
+WRONG = {
+    "unreachable database": (
+        {"DATABASE_URL": "postgresql://me:secret@127.0.0.1:1/closingbell"},
+        ["init"],
+        "cannot reach the database",
+    ),
+    "not PostgreSQL": ({"DATABASE_URL": "mysql://localhost/x"}, ["init"], "the setting DATABASE_URL is wrong"),
+    "unknown provider": ({"CLOSINGBELL_PROVIDER": "bloomberg"}, ["init"], "unknown market-data provider 'bloomberg'"),
+    "a port that is none": ({"CLOSINGBELL_API_PORT": "http"}, ["up"], "the setting CLOSINGBELL_API_PORT is wrong"),
+    "a Saturday": ({}, ["run", "--from", "2022-12-24"], "2022-12-24 is not a NYSE session"),
+    "a session to come": ({}, ["run", "--to", "2022-12-29"], "there is no data for 2022-12-29 yet"),
+    "before the first partition": ({}, ["run", "--from", "2000-01-03"], "there is no partition before 2001-01-02"),
+    "an empty range": ({}, ["run", "--from", "2022-12-28", "--to", "2022-12-27"], "the range is empty"),
+    "an unknown job": ({}, ["run", "--job", "nightly"], "there is no job 'nightly'"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_setting_or_argument_is_one_clear_line(install: Install, case: str) -> None:
+    variables, arguments, message = WRONG[case]
+    status, output, errors = install.call(*arguments, **variables)
+    assert status == 1
+    assert output == ""
+    assert errors.startswith("error: ")
+    assert message in errors
+    assert errors.count("\n") == 1
+    assert "secret" not in errors
+
+
+def test_an_empty_universe_is_one_clear_line(install: Install) -> None:
+    install.prepared()
+    with install.database.transaction() as connection:
+        connection.execute(text("UPDATE symbol_universe SET status = 'inactive'"))
+    status, output, errors = install.call("run", "--from", str(LAST))
+    assert status == 1
+    assert "the universe has no active symbols" in errors
+    assert errors.count("\n") == 1
+    assert "Traceback" not in output + errors
+
+
+def test_before_init_every_command_says_to_run_it(server: EmbeddedPostgres, tmp_path: Path) -> None:
+    install = Install(tmp_path, Database(server.url("never_made")))
+    for command in ("run", "status"):
+        status, output, errors = install.call(command)
+        assert (status, output) == (1, "")
+        assert "Run `closingbell init`" in errors
+
+
+def test_help_names_every_command_and_option(install: Install) -> None:
+    _, output, _ = install.call("--help")
+    assert all(command in output for command in ("init", "run", "up", "status", "psql"))
+    _, output, _ = install.call("run", "--help")
+    assert all(option in output for option in ("--from", "--to", "--job"))

@@ -1,0 +1,152 @@
+"""The embedded server: one per folder, shared by processes, stopped by the last of them."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import signal
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from closingbell.postgres import MAX_SOCKET_PATH, EmbeddedPostgres
+from closingbell.repositories.database import Database
+from closingbell.settings import ROOT
+
+HOLD = """
+import sys
+from pathlib import Path
+from closingbell.postgres import EmbeddedPostgres
+server = EmbeddedPostgres(Path(sys.argv[1]))
+server.acquire()
+print("up", flush=True)
+sys.stdin.read()
+server.release()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder of the test's own; whatever server runs in it afterwards is stopped."""
+    yield tmp_path
+    server = EmbeddedPostgres(tmp_path / "postgres")
+    if server.is_running():
+        server.acquire()
+        server.release()
+
+
+def hold(data: Path) -> subprocess.Popen[str]:
+    """Start a process that uses the server until its input ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(data)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "up\n"
+    return process
+
+
+def answer(server: EmbeddedPostgres) -> int:
+    with Database(server.url("postgres")).transaction() as connection:
+        return int(connection.execute(text("SELECT 42")).scalar_one())
+
+
+def test_it_starts_when_needed_and_keeps_its_data(folder: Path) -> None:
+    server = EmbeddedPostgres(folder / "postgres")
+    assert not server.is_running()
+    server.acquire()
+    with Database(server.url("postgres")).transaction() as connection:
+        connection.execute(text("CREATE TABLE kept AS SELECT 7 AS number"))
+    server.release()
+    assert not server.is_running()
+    server.acquire()
+    with Database(server.url("postgres")).transaction() as connection:
+        assert connection.execute(text("SELECT number FROM kept")).scalar_one() == 7
+    server.release()
+
+
+def test_processes_share_it_and_the_last_one_stops_it(folder: Path) -> None:
+    server = EmbeddedPostgres(folder / "postgres")
+    with hold(folder / "postgres") as first:
+        with hold(folder / "postgres") as second:
+            assert answer(server) == 42
+            second.communicate("")
+            assert second.returncode == 0
+        assert answer(server) == 42
+        first.communicate("")
+    assert not server.is_running()
+
+
+def test_a_user_that_was_killed_does_not_keep_it_from_being_stopped(folder: Path) -> None:
+    server = EmbeddedPostgres(folder / "postgres")
+    with hold(folder / "postgres") as killed:
+        killed.send_signal(signal.SIGKILL)
+    assert server.is_running()
+    server.acquire()
+    assert answer(server) == 42
+    server.release()
+    assert not server.is_running()
+
+
+def test_after_a_crash_of_the_server_it_starts_again_with_what_was_committed(folder: Path) -> None:
+    server = EmbeddedPostgres(folder / "postgres")
+    server.acquire()
+    with Database(server.url("postgres")).transaction() as connection:
+        connection.execute(text("CREATE TABLE kept AS SELECT 7 AS number"))
+    postmaster = int((folder / "postgres" / "postmaster.pid").read_text().splitlines()[0])
+    os.kill(postmaster, signal.SIGKILL)
+    server.release()
+    again = EmbeddedPostgres(folder / "postgres")
+    again.acquire()
+    with Database(again.url("postgres")).transaction() as connection:
+        assert connection.execute(text("SELECT number FROM kept")).scalar_one() == 7
+    again.release()
+
+
+def test_a_path_too_long_for_a_socket_works_too(folder: Path) -> None:
+    deep = folder / ("long name " * 8) / ("é" * 30)
+    server = EmbeddedPostgres(deep / "postgres")
+    assert len(os.fsencode(server.socket_folder / ".s.PGSQL.5432")) <= MAX_SOCKET_PATH
+    server.acquire()
+    assert answer(server) == 42
+    server.release()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_an_ordinary_user_runs_it_as_themself() -> None:
+    nobody = pwd.getpwnam("nobody")
+    packages = os.pathsep.join([str(ROOT), sysconfig.get_path("purelib")])
+
+    def run_as_nobody(program: str, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [program, "-c", code, *arguments],
+            env={"PYTHONPATH": packages},
+            cwd="/",
+            input="",
+            capture_output=True,
+            text=True,
+            check=False,
+            user=nobody.pw_uid,
+            group=nobody.pw_gid,
+            extra_groups=[],
+        )
+
+    def works(program: str) -> bool:
+        with suppress(PermissionError):
+            return run_as_nobody(program, "import closingbell.postgres").returncode == 0
+        return False
+
+    program = next(filter(works, [sys.executable, "/usr/bin/python3"]), None)
+    if program is None:
+        pytest.skip("other users may not read this checkout, or have no Python")
+    with tempfile.TemporaryDirectory() as home:
+        os.chown(home, nobody.pw_uid, nobody.pw_gid)
+        result = run_as_nobody(program, HOLD, f"{home}/postgres")
+        assert result.returncode == 0, result.stderr
+        assert Path(home, "postgres", "PG_VERSION").stat().st_uid == nobody.pw_uid
