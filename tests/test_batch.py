@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ from closingbell.repositories.universe import Kind
 SHORT = last_sessions(25)
 
 
-def rows(database: Database, query: str, **parameters: object) -> list[tuple[object, ...]]:
+def rows(database: Database, query: str, **parameters: object) -> list[tuple[Any, ...]]:
     with database.transaction() as connection:
         return [tuple(row) for row in connection.execute(text(query), parameters)]
 
@@ -303,10 +304,10 @@ def test_a_split_leaves_closes_as_traded_and_adjusts_the_whole_series(seeded: Da
     before = {session: close for session, close, _ in rows(seeded, AAPL)}
     report = refresh_prices(seeded, SHORT[20:], provider=split_on(ex_date, 4), calendar=nyse())
     after = rows(seeded, AAPL)
-    assert {session: close for session, close, _ in after if session < ex_date} == before  # type: ignore[operator]
-    true = demo.daily_bars(["AAPL"], after[0][0], LAST)["AAPL"].value  # type: ignore[arg-type]
+    assert {session: close for session, close, _ in after if session < ex_date} == before
+    true = demo.daily_bars(["AAPL"], after[0][0], LAST)["AAPL"].value
     assert true is not None
-    np.testing.assert_allclose([adjusted for _, _, adjusted in after], true.close, rtol=1e-8)  # type: ignore[misc]
+    np.testing.assert_allclose([adjusted for _, _, adjusted in after], true.close, rtol=1e-8)
     assert report.notes["revised"] == f"AAPL since {ex_date}"
 
 
@@ -323,7 +324,7 @@ def test_a_provider_that_restates_its_history_is_believed_as_a_whole(seeded: Dat
     history = nyse().offset(SHORT[0], -256)
     true = demo.daily_bars(["AAPL"], history, LAST)["AAPL"].value
     assert true is not None
-    np.testing.assert_allclose([float(close) for _, close, _ in rows(seeded, AAPL)], true.close * 2, rtol=1e-6)  # type: ignore[arg-type]
+    np.testing.assert_allclose([float(close) for _, close, _ in rows(seeded, AAPL)], true.close * 2, rtol=1e-6)
     assert report.notes["backfill_again"] == f"{SHORT[19]} to {LAST - timedelta(days=1)}"
     assert [asked for asked in provider.asked if asked[0] == "AAPL"][-1] == ("AAPL", history, LAST)
 

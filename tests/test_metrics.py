@@ -119,10 +119,10 @@ def test_of_a_symbol_without_a_price_nothing_but_its_past_is_known(metrics: Symb
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10_000), first=st.integers(1, WANTED), keep=st.sets(st.integers(0, 5), min_size=1))
 def test_other_symbols_and_other_sessions_change_nobody_s_numbers(seed: int, first: int, keep: set[int]) -> None:
-    market = random_market(seed)
+    adjusted, close, volume = random_market(seed)
     columns = sorted(keep)
-    whole = symbol_metrics(SESSIONS, *market, WANTED)
-    part = symbol_metrics(SESSIONS, *(series[:, columns] for series in market), first)
+    whole = symbol_metrics(SESSIONS, adjusted, close, volume, WANTED)
+    part = symbol_metrics(SESSIONS, adjusted[:, columns], close[:, columns], volume[:, columns], first)
     for field in fields(SymbolMetrics):
         expected = getattr(whole, field.name)[-first:, columns]
         np.testing.assert_array_equal(getattr(part, field.name), expected, err_msg=field.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,8 @@ def bars(**changes: list[float]) -> Bars:
         volume=np.full(5, 1000.0),
         source="test",
     )
-    return replace(flat, **{name: np.array(values) for name, values in changes.items()})
+    arrays: dict[str, Any] = {name: np.array(values) for name, values in changes.items()}
+    return replace(flat, **arrays)
 
 
 def test_good_bars_pass_untouched() -> None:

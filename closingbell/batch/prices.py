@@ -173,10 +173,10 @@ def _fetch_restated_again(
     with database.transaction() as connection:
         ours = prices.read_matrix(connection, valid, ids, ["close"])["close"]
     theirs = np.full_like(ours, np.nan)
-    for column, key in enumerate(map(int, ids)):
+    for column, key in enumerate(ids.tolist()):
         theirs[np.searchsorted(valid, fetched.bars[key].sessions), column] = fetched.bars[key].close
     differs = restated(ours, theirs)
-    for column in np.flatnonzero(differs.any(axis=0)):
+    for column in np.flatnonzero(differs.any(axis=0)).tolist():
         fetched.restated[int(ids[column])] = valid[differs[:, column].argmax()].item()
     for instrument in instruments:
         if instrument.id in fetched.restated:
