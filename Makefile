@@ -31,12 +31,14 @@ run: $(SETUP) .env  ## set up, then compute a year of the demo through Dagster a
 up: $(SETUP) .env  ## serve the Dagster UI and the API until Ctrl-C
 	@$(BIN)/closingbell up
 
-test: $(SETUP)  ## lint, check types and run the whole test suite
+test: lint  ## lint, check types and run the whole test suite
+	@$(BIN)/pytest
+
+lint: $(SETUP)  ## check format, style, import contracts and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports
 	@$(BIN)/mypy
-	@$(BIN)/pytest
 
 bench: $(SETUP)  ## measure speed and print a table of ratios
 	@$(BIN)/python -m benchmarks

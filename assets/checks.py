@@ -88,7 +88,11 @@ def _freshness_check(asset: dg.AssetsDefinition, table: str) -> dg.AssetChecksDe
     backfill of an old session would make them green.
     """
 
-    @dg.asset_check(asset=asset, name=f"{asset.key.to_user_string()}_fresh")
+    @dg.asset_check(
+        asset=asset,
+        name=f"{asset.key.to_user_string()}_fresh",
+        description="The table reaches the latest session that has closed; weekends and holidays expect none.",
+    )
     def fresh(warehouse: Warehouse, market: Market) -> dg.AssetCheckResult:
         expected = market.latest_session()
         with warehouse.open().transaction() as connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -20,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 class Settings(BaseSettings):
     """Everything that differs between one install and the next."""
 
-    model_config = SettingsConfigDict(env_file=ROOT / ".env", env_ignore_empty=True, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
 
     home: Path = Field(
         ROOT / "var",
@@ -71,11 +72,6 @@ class Settings(BaseSettings):
         """Return the folder of Dagster's configuration and logs."""
         return self.home.absolute() / "dagster"
 
-    @property
-    def uses_embedded_database(self) -> bool:
-        """Whether the product's tables live in the embedded server."""
-        return self.database_url is None
-
 
 @cache
 def load_settings() -> Settings:
@@ -86,11 +82,12 @@ def load_settings() -> Settings:
     ConfigurationError
         If a setting is not understood; the message names the variable.
     """
+    env_file = Path(os.environ.get("CLOSINGBELL_ENV_FILE", ROOT / ".env"))
     try:
-        return Settings()
+        return Settings(_env_file=env_file)
     except ValidationError as error:
         first = error.errors()[0]
         variable = ".".join(str(part) for part in first["loc"])
         raise ConfigurationError(
-            f"the setting {variable} is wrong: {first['msg']}", f"Correct it in the environment or in {ROOT / '.env'}"
+            f"the setting {variable} is wrong: {first['msg']}", f"Correct it in the environment or in {env_file}"
         ) from error

@@ -23,6 +23,7 @@ from provider_contract import nyse  # noqa: E402
 # The settings of whoever runs the tests must not reach them.
 for variable in [name for name in os.environ if name.startswith(("CLOSINGBELL_", "DATABASE_URL", "DAGSTER_"))]:
     del os.environ[variable]
+os.environ["CLOSINGBELL_ENV_FILE"] = os.devnull
 # Dagster reads these as it is imported.
 os.environ.update(DAGSTER_ENVIRONMENT)
 

@@ -8,7 +8,7 @@ from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import insert
 
 from closingbell.arrays import Bools, Dates, Floats, Ints
@@ -209,8 +209,3 @@ def _add_position(
     key = connection.execute(values.returning(Position.id)).scalar_one()
     for day, price in position.valuations:
         connection.execute(insert(PositionValuation).values(position_id=key, day=day, price=price))
-
-
-def earliest_inception(connection: Connection) -> date | None:
-    """Return the first day on which any portfolio exists."""
-    return connection.execute(select(func.min(Portfolio.inception)).where(Portfolio.deleted_at.is_(None))).scalar()
