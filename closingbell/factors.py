@@ -235,12 +235,9 @@ def _ridge(panel: Floats, returns: _Returns, window: int) -> tuple[list[Floats],
             returns.window_sums(x * returns.values, window) - total * sum_y / n
             for x, total in zip(xs, sums, strict=True)
         ]
-        sxx = {
-            (i, j): returns.window_sums(xs[i] * xs[j], window) - sums[i] * sums[j] / n
-            for i in range(count)
-            for j in range(i + 1)
-        }
-        scales = [np.sqrt(sxx[i, i] / n) for i in range(count)]
+        products = {(i, j): returns.window_sums(xs[i] * xs[j], window) for i in range(count) for j in range(i + 1)}
+        sxx = {(i, j): total - sums[i] * sums[j] / n for (i, j), total in products.items()}
+        scales = [np.sqrt(_centred(products[i, i], sums[i], sums[i], n) / n) for i in range(count)]
         matrix = {(i, j): value / (scales[i] * scales[j]) for (i, j), value in sxx.items()}
         for i in range(count):
             matrix[i, i] = matrix[i, i] + RIDGE_ALPHA
