@@ -20,8 +20,8 @@ from closingbell.factor_definitions import FACTORS, FactorDefinition, Method
 
 RIDGE_ALPHA = 1.0
 FULL_HISTORY_SHARE = 0.9
-BLOCK = 512
-"""Symbols computed at a time: a block's sums stay in the processor's cache."""
+CELLS = 1 << 17
+"""Sessions x symbols computed at a time: a block's sums stay in the processor's cache."""
 
 RELATIVE_ZERO = 1e-12
 """A centred sum of squares below this share of the raw one is rounding noise: the series does not vary."""
@@ -118,10 +118,11 @@ def estimate_factors(
 
     result = FactorEstimates.unknown(sessions, len(symbols), len(factors))
     complete = np.isfinite(rows).all(axis=0)
+    width = max(1, CELLS // sessions)
     for whole in (True, False):
         columns = np.flatnonzero(complete == whole)
-        for start in range(0, len(columns), BLOCK):
-            block = columns[start : start + BLOCK]
+        for start in range(0, len(columns), width):
+            block = columns[start : start + width]
             _estimate_block(rows, block, whole, sessions, factors, funds, unknown, result)
     _fill_provider(factors, provider_beta, result)
     _mark_proxies(factors, symbols, result)

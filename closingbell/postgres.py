@@ -16,7 +16,7 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
@@ -151,6 +151,8 @@ class EmbeddedPostgres:
             # A server that has died by itself needs no stopping; the next start recovers its data.
             if self.is_running():
                 raise
+        with suppress(OSError):
+            self.socket_folder.rmdir()  # may lie in the temp folder, where nobody else would clear it away
 
     def _initialise(self) -> None:
         result = self._run(
