@@ -47,7 +47,7 @@ def serve(settings: Settings, console: Console) -> None:
     children: dict[str, subprocess.Popen[bytes]] = {}
     try:
         for name, command in _commands(settings).items():
-            children[name] = _start(command, logs / f"{name}.log")
+            children[name] = _start(command, logs / f"{name}.log", settings.dagster_home)
         for port in ports.values():
             _wait_for(port, children, stop, logs)
         if not stop.is_set():
@@ -69,11 +69,17 @@ def _commands(settings: Settings) -> dict[str, list[str]]:
     return {"webserver": web, "daemon": [str(folder / "dagster-daemon"), "run", *workspace], "api": api}
 
 
-def _start(command: list[str], log: Path) -> subprocess.Popen[bytes]:
+def _start(command: list[str], log: Path, folder: Path) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
-        # A session of its own: Ctrl-C reaches us alone, and we end the children in order.
         return subprocess.Popen(  # noqa: S603 - our own programs
-            command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True, cwd=ROOT
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            # A session of its own: Ctrl-C reaches us alone, and we end the children in order.
+            start_new_session=True,
+            # Not the checkout: Dagster lets a .env in its working directory win over the environment.
+            cwd=folder,
         )
 
 

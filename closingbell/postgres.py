@@ -146,7 +146,7 @@ class EmbeddedPostgres:
 
     def _stop(self) -> None:
         try:
-            self._pg_ctl("stop", "--mode=fast", "--wait", "--timeout=60")
+            self._pg_ctl("stop", "--mode=fast", "--wait", "--timeout=300")
         except DatabaseError:
             # A server that has died by itself needs no stopping; the next start recovers its data.
             if self.is_running():
