@@ -122,10 +122,37 @@ def test_when_the_batch_starts_the_newest_partition_is_the_day_s_session(year: i
 
 
 @pytest.mark.parametrize("year", [2022, 2024])
-def test_until_the_close_the_newest_partition_is_the_session_before(year: int) -> None:
+def test_at_16_hours_the_newest_partition_is_still_the_session_before(year: int) -> None:
     sessions = nyse().sessions(date(year, 1, 1), date(year, 12, 31))
     for before, session in pairwise(sessions):
-        assert last_key(nyse().close_of(session)) == before, session
+        assert last_key(new_york(session, 16)) == before, session
+
+
+@pytest.mark.parametrize(
+    ("moment", "session"),
+    [
+        (new_york(date(2022, 7, 8), 21), date(2022, 7, 8)),  # a Friday
+        (new_york(date(2022, 7, 9), 12), date(2022, 7, 8)),
+        (new_york(date(2022, 7, 10), 21), date(2022, 7, 8)),
+        (new_york(date(2022, 7, 11), 16), date(2022, 7, 8)),
+        (new_york(date(2022, 3, 13), 21), date(2022, 3, 11)),  # the Sunday on which summer time begins
+        (new_york(date(2022, 11, 6), 21), date(2022, 11, 4)),  # the Sunday on which it ends
+        (new_york(date(2022, 11, 23), 21), date(2022, 11, 23)),
+        (new_york(date(2022, 11, 24), 21), date(2022, 11, 23)),  # Thanksgiving
+        (new_york(date(2022, 11, 25), 21), date(2022, 11, 25)),
+        (new_york(date(2022, 4, 14), 21), date(2022, 4, 14)),
+        (new_york(date(2022, 4, 15), 21), date(2022, 4, 14)),  # Good Friday
+        (new_york(date(2022, 4, 17), 21), date(2022, 4, 14)),
+        (new_york(date(2022, 12, 25), 12), date(2022, 12, 23)),
+        (new_york(CHRISTMAS, 21), date(2022, 12, 23)),
+        (new_york(date(2022, 12, 27), 21), date(2022, 12, 27)),
+        (new_york(date(2001, 9, 16), 21), date(2001, 9, 10)),
+    ],
+)
+def test_on_a_day_without_trading_the_newest_partition_stays_the_last_session_s(
+    moment: datetime, session: date
+) -> None:
+    assert last_key(moment) == session
 
 
 @pytest.mark.parametrize(
@@ -247,6 +274,15 @@ def test_an_offset_beyond_the_calendar_is_its_first_or_last_session() -> None:
     first, last = date(1990, 1, 2), date(2027, 12, 31)
     assert nyse().offset(first, -1) == nyse().offset(date(2000, 1, 3), -100_000) == first
     assert nyse().offset(last, 1) == nyse().offset(date(2000, 1, 3), 100_000) == last
+
+
+def test_the_calendar_holds_its_last_session_and_nothing_beyond_its_ends() -> None:
+    first, last = date(1990, 1, 2), date(2027, 12, 31)
+    assert nyse().require_session(first) == nyse().latest_on_or_before(date(1980, 1, 2)) == first
+    assert nyse().require_session(last) == nyse().latest_on_or_before(date(2030, 1, 2)) == last
+    assert not nyse().is_session(date(1989, 12, 29))
+    assert not nyse().is_session(date(2028, 1, 3))
+    assert nyse().sessions(date(2027, 12, 30), date(2028, 1, 3)) == [date(2027, 12, 30), last]
 
 
 @settings(max_examples=100, deadline=None)

@@ -133,7 +133,7 @@ class Oracle:
         cell = session, column, factor.order
         self._sample(cell, int(known.sum()), is_proxy=factor.regressors == (symbol,))
         if factor.regressors == (symbol,):
-            self.expected.beta[cell] = 1.0
+            self.expected.beta[cell], self.expected.std_error[cell], self.expected.r_squared[cell] = 1.0, 0.0, 1.0
         elif self.expected.quality[cell] != Quality.INSUFFICIENT_HISTORY:
             for name, number in zip(STATISTICS, fit_ols(y[known], x[known]), strict=True):
                 getattr(self.expected, name)[cell] = number
@@ -147,7 +147,7 @@ class Oracle:
         for index in RIDGE:
             self._sample((session, column, index), int(known.sum()), is_proxy=symbol in funds)
         if symbol in funds:
-            self.expected.beta[cells] = [float(fund == symbol) for fund in funds]
+            self.expected.beta[cells], self.expected.r_squared[cells] = [float(fund == symbol) for fund in funds], 1.0
         elif self.expected.quality[session, column, RIDGE[0]] != Quality.INSUFFICIENT_HISTORY:
             self.expected.beta[cells], self.expected.r_squared[cells] = fit_ridge(y[known], x[known])
 
@@ -221,7 +221,9 @@ def test_a_fund_that_is_the_regressor_is_exactly_itself(estimates: tuple[FactorE
     actual, expected = estimates
     proxies = expected.quality == Quality.PROXY
     assert proxies.any(axis=(0, 2)).sum() == len(DEMO_FUNDS)
-    np.testing.assert_array_equal(actual.beta[proxies], expected.beta[proxies])
+    for name in STATISTICS:
+        ours, theirs = getattr(actual, name)[proxies], getattr(expected, name)[proxies]
+        np.testing.assert_array_equal(ours, theirs, err_msg=name)
     assert set(actual.beta[proxies]) == {0.0, 1.0}
 
 
@@ -270,10 +272,11 @@ def test_the_provider_s_beta_is_taken_as_it_is_and_says_nothing_else() -> None:
     betas[2, 3] = np.nan
     estimates = estimate_factors(random_market(1), UNIVERSE, WANTED, betas)
     np.testing.assert_array_equal(estimates.beta[:, :, PROVIDER_FACTOR], betas)
-    unknown = estimates.quality[:, :, PROVIDER_FACTOR] == Quality.INSUFFICIENT_HISTORY
-    np.testing.assert_array_equal(unknown, np.isnan(betas))
+    flags = np.where(np.isnan(betas), Quality.INSUFFICIENT_HISTORY, Quality.FULL_HISTORY)
+    np.testing.assert_array_equal(estimates.quality[:, :, PROVIDER_FACTOR], flags)
     assert (estimates.observations[:, :, PROVIDER_FACTOR] == -1).all()
-    assert np.isnan(estimates.std_error[:, :, PROVIDER_FACTOR]).all()
+    for name in ("std_error", "t_stat", "r_squared"):
+        assert np.isnan(getattr(estimates, name)[:, :, PROVIDER_FACTOR]).all(), name
     assert_same_bits(estimates, estimate(random_market(1), WANTED), OLS + RIDGE)
 
 
