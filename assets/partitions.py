@@ -18,8 +18,8 @@ def session_partitions(calendar: SessionCalendar, first: date) -> dg.DailyPartit
     """Return the sessions of a calendar as partitions.
 
     A partition is a UTC day, so the key of session D appears at 19:00 or 20:00 New York time of D: after the close and
-    before the batch at 21:00. With days of New York, Friday's key would appear on Monday. Market time is never to be
-    read off a partition's window: the key is the session.
+    before the batch at 21:00. With days of New York it would appear at midnight, hours after the batch. Market time is
+    never to be read off a partition's window: the key is the session.
     """
     closures = calendar.weekday_closures(first, calendar.last_day)
     return dg.DailyPartitionsDefinition(

@@ -12,32 +12,22 @@ import dagster as dg
 from assets.partitions import BACKFILL, SESSIONS
 from closingbell import runtime
 from closingbell.batch.report import StepReport
-from closingbell.errors import ClosingBellError, ConfigurationError
+from closingbell.errors import ClosingBellError
+from closingbell.jobs import STEPS, JobType
 from closingbell.repositories import history
 from closingbell.repositories.database import Database
 from closingbell.repositories.history import Story
 from resources.market import Market
+from resources.tracker import trigger_of, types_of
 from resources.warehouse import Warehouse
 
 logger = logging.getLogger("closingbell.steps")
 
-SYMBOL_BATCH = "symbol_batch"
-PORTFOLIO_REFRESH = "portfolio_refresh"
 FRESHNESS_JOB = "freshness"
 
-STEPS = {
-    SYMBOL_BATCH: (
-        "prices",
-        "option_prices",
-        "company_profiles",
-        "fundamentals",
-        "symbol_factors",
-        "symbol_metrics",
-    ),
-    PORTFOLIO_REFRESH: ("portfolio_snapshots", "portfolio_factor_exposures"),
-}
+RETRIES = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+"""For what can pass: a provider that is down, a database that restarts. Permanent failures say so."""
 
-TRIGGER_TAG = "closingbell/trigger"
 MAX_SHOWN = 50
 
 Materialized = dg.MaterializeResult[Any]
@@ -52,12 +42,13 @@ def _batch_asset(group_name: str, pool: str, deps: Sequence[dg.AssetsDefinition]
         backfill_policy=BACKFILL,
         group_name=group_name,
         pool=pool,
+        retry_policy=RETRIES,
         kinds={"python", "postgres"},
     )
 
 
-symbol_asset = partial(_batch_asset, group_name="symbols", pool=SYMBOL_BATCH)
-portfolio_asset = partial(_batch_asset, group_name="portfolios", pool=PORTFOLIO_REFRESH)
+symbol_asset = partial(_batch_asset, group_name="symbols", pool=JobType.SYMBOL_BATCH.value)
+portfolio_asset = partial(_batch_asset, group_name="portfolios", pool=JobType.PORTFOLIO_REFRESH.value)
 
 
 def run_step(context: dg.AssetExecutionContext, warehouse: Warehouse, market: Market, step: Step) -> Materialized:
@@ -70,11 +61,11 @@ def run_step(context: dg.AssetExecutionContext, warehouse: Warehouse, market: Ma
     """
     sessions = [date.fromisoformat(key) for key in context.partition_keys]
     name = context.asset_key.to_user_string()
-    job_type = next(job for job, steps in STEPS.items() if name in steps)
+    job_type = next(job for job in types_of(context.run) if name in STEPS[job])
     _require_closed(sessions, market)
     database, story = warehouse.open(), Story(job_type, sessions, context.run.run_id)
     with database.transaction() as connection:
-        history.begin(connection, story, _trigger(context), runtime.now())
+        history.begin(connection, story, trigger_of(context.run.tags), runtime.now())
     report, elapsed = _timed(name, step, database, story)
     with database.transaction() as connection:
         history.record_step(connection, story, step=name, duration_ms=elapsed, items=report.items, failed=report.failed)
@@ -94,9 +85,9 @@ def _timed(name: str, step: Step, database: Database, story: Story) -> tuple[Ste
         elapsed = round((monotonic() - began) * 1000)
         logger.error("V2_BATCH_STEP step=%s status=failed duration_ms=%d", name, elapsed)  # noqa: TRY400
         with database.transaction() as connection:
-            history.fail(connection, story, runtime.now(), str(error))
+            history.fail(connection, story, runtime.now(), str(error), step=name)
         if isinstance(error, ClosingBellError):
-            raise dg.Failure(str(error), allow_retries=not isinstance(error, ConfigurationError)) from error
+            raise dg.Failure(str(error), allow_retries=error.transient) from error
         raise
     elapsed = round((monotonic() - began) * 1000)
     logger.info(
@@ -123,14 +114,7 @@ def _span(sessions: Sequence[date]) -> str:
     return str(sessions[0]) if len(sessions) == 1 else f"{sessions[0]}..{sessions[-1]}"
 
 
-def _trigger(context: dg.AssetExecutionContext) -> str:
-    """Return who asked for the run."""
-    tags = context.run.tags
-    known = {"schedule": "dagster/schedule_name", "sensor": "dagster/sensor_name", "backfill": "dagster/backfill"}
-    return tags.get(TRIGGER_TAG) or next((f"{who} {tags[tag]}" for who, tag in known.items() if tag in tags), "manual")
-
-
-def _steps(context: dg.AssetExecutionContext, job_type: str) -> list[str]:
+def _steps(context: dg.AssetExecutionContext, job_type: JobType) -> list[str]:
     """Return the steps of this job type that this run has been asked for."""
     asked = {node.name for node in context.job_def.nodes}
     return [step for step in STEPS[job_type] if step in asked]

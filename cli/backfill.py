@@ -8,31 +8,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
-from enum import StrEnum
 
 import dagster as dg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from assets.partitions import SESSIONS_PER_RUN
-from assets.step import STEPS, TRIGGER_TAG
 from closingbell.errors import BatchError
+from closingbell.jobs import STEPS, JobType
 from definitions import defs
-
-RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
-
-
-class Job(StrEnum):
-    """What `closingbell run` can materialize."""
-
-    ALL = "all"
-    SYMBOL_BATCH = "symbol_batch"
-    PORTFOLIO_REFRESH = "portfolio_refresh"
-
-    @property
-    def names(self) -> list[str]:
-        """Return the jobs in the order in which they are to run."""
-        return list(STEPS) if self is Job.ALL else [self.value]
+from resources.tracker import RANGE_END, RANGE_START, TRIGGER_TAG
 
 
 @dataclass(frozen=True)
@@ -43,8 +28,8 @@ class Outcome:
     failed_checks: list[str]
 
 
-def backfill(job: Job, sessions: Sequence[date], console: Console) -> Outcome:
-    """Materialize every asset of the job for a range of sessions, a quarter to a run.
+def backfill(jobs: Sequence[JobType], sessions: Sequence[date], console: Console) -> Outcome:
+    """Materialize every asset of the jobs, in their order, for a range of sessions, a quarter to a run.
 
     Raises
     ------
@@ -53,16 +38,16 @@ def backfill(job: Job, sessions: Sequence[date], console: Console) -> Outcome:
     """
     spans = [sessions[start : start + SESSIONS_PER_RUN] for start in range(0, len(sessions), SESSIONS_PER_RUN)]
     outcome = Outcome([], [])
-    steps = sum(len(STEPS[name]) for name in job.names) * len(spans)
+    steps = sum(len(STEPS[name]) for name in jobs) * len(spans)
     with dg.DagsterInstance.get() as instance, _progress(console, steps):
-        for name in job.names:
+        for name in jobs:
             for span in spans:
                 _run(instance, name, span, outcome)
     return outcome
 
 
-def _run(instance: dg.DagsterInstance, name: str, span: Sequence[date], outcome: Outcome) -> None:
-    result = defs.resolve_job_def(name).execute_in_process(
+def _run(instance: dg.DagsterInstance, name: JobType, span: Sequence[date], outcome: Outcome) -> None:
+    result = defs.resolve_job_def(name.value).execute_in_process(
         instance=instance,
         tags={RANGE_START: str(span[0]), RANGE_END: str(span[-1]), TRIGGER_TAG: "command line"},
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},

@@ -14,6 +14,7 @@ from rich.console import Console
 from cli import install, services, summary
 from closingbell import runtime
 from closingbell.errors import ClosingBellError, ConfigurationError
+from closingbell.jobs import JobType, batches, require_available
 from closingbell.seeding import YEAR
 from closingbell.settings import load_settings
 
@@ -44,21 +45,33 @@ def run(
     end: Annotated[
         datetime | None, typer.Option("--to", formats=DAY, help="Last session. Default: the latest there is.")
     ] = None,
-    job: Annotated[str, typer.Option(help="all, symbol_batch or portfolio_refresh.")] = "all",
+    job: Annotated[
+        str | None, typer.Option(help="symbol_batch or portfolio_refresh; with BATCH_V2_ENABLED=false daily_batch.")
+    ] = None,
 ) -> None:
     """Materialize every asset for a range of sessions through Dagster, and print a summary."""
-    install.prepare(load_settings())
+    settings = load_settings()
+    install.prepare(settings)
+    jobs = _batches(job, v2=settings.batch_v2_enabled)
     install.require_initialised()
     sessions = _sessions(start and start.date(), end and end.date())
     # Dagster reads its environment as it is imported, and the import takes longer than a wrong argument deserves.
-    from cli.backfill import Job, backfill  # noqa: PLC0415
+    from cli.backfill import backfill  # noqa: PLC0415
 
-    if job not in list(Job):
-        raise ConfigurationError(f"there is no job {job!r}", f"Choose one of {', '.join(Job)}")
     console.print(f"Materializing {len(sessions)} sessions from {sessions[0]} to {sessions[-1]}")
     began = monotonic()
-    outcome = backfill(Job(job), sessions, console)
+    outcome = backfill(jobs, sessions, console)
     summary.show_run(console, sessions, outcome, monotonic() - began)
+
+
+def _batches(name: str | None, *, v2: bool) -> tuple[JobType, ...]:
+    """Return the batches to run: one by its name, or all that the mode has."""
+    if name is None:
+        return batches(v2=v2)
+    job = require_available(name, v2=v2)
+    if job not in batches(v2=v2):
+        raise ConfigurationError(f"{job} does not work on sessions", f"Choose one of {', '.join(batches(v2=v2))}")
+    return (job,)
 
 
 def _sessions(start: date | None, end: date | None) -> list[date]:
@@ -86,11 +99,20 @@ def up() -> None:
 
 
 @app.command()
-def status() -> None:
-    """Show how far the tables reach and what ran last."""
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: everything as JSON.")] = False,  # noqa: FBT002
+) -> None:
+    """Show what runs, what ran, how far the tables reach and what comes next."""
     install.prepare(load_settings())
     install.require_initialised()
-    summary.show_status(console)
+    # After the environment is set: this imports dagster.
+    from cli import status as report  # noqa: PLC0415
+
+    found = report.read_status()
+    if as_json:
+        report.show_json(console, found)
+    else:
+        report.show(console, found)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -99,8 +121,11 @@ def psql(context: typer.Context) -> None:
     settings = load_settings()
     install.prepare(settings)
     program = str(runtime.embedded_server(settings).psql())
-    url = runtime.open_database().url.set(drivername="postgresql").render_as_string(hide_password=False)
-    sys.exit(os.spawnv(os.P_WAIT, program, ["psql", url, *context.args]))  # noqa: S606 - the user's own arguments
+    url = runtime.open_database().url.set(drivername="postgresql")
+    # Other users can read a command line, but not the environment.
+    environment = {**os.environ, **({"PGPASSWORD": url.password} if url.password else {})}
+    command = ["psql", url.set(password=None).render_as_string(), *context.args]
+    sys.exit(os.spawnve(os.P_WAIT, program, command, environment))  # noqa: S606 - the user's own arguments
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from types import FrameType
 
 from rich.console import Console
 
+from closingbell import runtime
 from closingbell.errors import ClosingBellError, ConfigurationError
 from closingbell.settings import ROOT, Settings
 
@@ -47,7 +48,7 @@ def serve(settings: Settings, console: Console) -> None:
     children: dict[str, subprocess.Popen[bytes]] = {}
     try:
         for name, command in _commands(settings).items():
-            children[name] = _start(command, logs / f"{name}.log", settings.dagster_home)
+            children[name] = _start(command, logs / f"{name}.log", settings)
         for port in ports.values():
             _wait_for(port, children, stop, logs)
         if not stop.is_set():
@@ -69,7 +70,7 @@ def _commands(settings: Settings) -> dict[str, list[str]]:
     return {"webserver": web, "daemon": [str(folder / "dagster-daemon"), "run", *workspace], "api": api}
 
 
-def _start(command: list[str], log: Path, folder: Path) -> subprocess.Popen[bytes]:
+def _start(command: list[str], log: Path, settings: Settings) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
         return subprocess.Popen(  # noqa: S603 - our own programs
             command,
@@ -79,7 +80,9 @@ def _start(command: list[str], log: Path, folder: Path) -> subprocess.Popen[byte
             # A session of its own: Ctrl-C reaches us alone, and we end the children in order.
             start_new_session=True,
             # Not the checkout: Dagster lets a .env in its working directory win over the environment.
-            cwd=folder,
+            cwd=settings.dagster_home,
+            # Should this process be killed, the services go on, and must not lose the server below them.
+            pass_fds=runtime.lease_descriptors(settings),
         )
 
 

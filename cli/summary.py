@@ -1,4 +1,4 @@
-"""What `run` and `status` show."""
+"""What `run` shows at its end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.table import Table
 
 from closingbell import runtime
 from closingbell.factor_definitions import FACTORS
-from closingbell.repositories import history, inspection, universe
+from closingbell.repositories import inspection, universe
 from closingbell.repositories.universe import Kind
 from closingbell.settings import load_settings
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from cli.backfill import Outcome
 
 MAIN_FACTORS = (0, 2, 3, 4, 5)
-HISTORY_LINES = 8
 
 
 def show_run(console: Console, sessions: Sequence[date], outcome: Outcome, seconds: float) -> None:
@@ -32,7 +31,7 @@ def show_run(console: Console, sessions: Sequence[date], outcome: Outcome, secon
         f"{counted[Kind.ETF]} funds, {counted[Kind.OPTION]} option contracts, {len(outcome.runs)} Dagster runs"
     )
     _show_rows(console, rows)
-    _show_portfolios(console)
+    show_portfolios(console)
     if outcome.failed_checks:
         console.print("[yellow]Checks that found something:[/] " + ", ".join(outcome.failed_checks))
     if load_settings().provider == "demo":
@@ -55,7 +54,8 @@ def _show_rows(console: Console, rows: dict[str, int]) -> None:
     console.print(table)
 
 
-def _show_portfolios(console: Console) -> None:
+def show_portfolios(console: Console) -> None:
+    """Show the latest snapshot of every portfolio with its main betas."""
     with runtime.open_database().transaction() as connection:
         lines = inspection.portfolio_lines(connection, MAIN_FACTORS)
     table = Table("portfolio", "session", "status", box=None, pad_edge=False, header_style="dim")
@@ -72,30 +72,3 @@ def _show_portfolios(console: Console) -> None:
 
 def _number(value: float | None) -> str:
     return "unknown" if value is None else f"{value:+.3f}"
-
-
-def show_status(console: Console) -> None:
-    """Show how far the tables reach, what ran last and the portfolios."""
-    latest, calendar = runtime.latest_session(), runtime.trading_calendar()
-    console.print(f"Latest session of the provider '{load_settings().provider}': [bold]{latest}[/]")
-    reach = Table("table", "newest session", "sessions behind", box=None, pad_edge=False, header_style="dim")
-    with runtime.open_database().transaction() as connection:
-        for name in ("market_data_cache", "symbol_factor_exposures", "symbol_daily_metrics", "portfolio_snapshots"):
-            newest = inspection.newest_session(connection, name)
-            behind = str(len(calendar.sessions(newest, latest)) - 1) if newest else "no rows yet: run `closingbell run`"
-            reach.add_row(name, str(newest or "none"), behind)
-        stories = history.latest(connection, HISTORY_LINES)
-    console.print(reach)
-    told = Table("job", "session", "status", "trigger", "items", "failed", box=None, pad_edge=False, header_style="dim")
-    for story in stories:
-        told.add_row(
-            story.job_type,
-            str(story.session),
-            story.status,
-            story.trigger,
-            str(story.items_processed),
-            str(story.items_failed),
-        )
-    console.print()
-    console.print(told)
-    _show_portfolios(console)

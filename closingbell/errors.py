@@ -12,6 +12,9 @@ class ClosingBellError(Exception):
         One line: what to do about it.
     """
 
+    transient = False
+    """Whether trying again can help."""
+
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(f"{message}. {hint}" if hint else message)
 
@@ -23,6 +26,14 @@ class ConfigurationError(ClosingBellError):
 class DatabaseError(ClosingBellError):
     """The database cannot be reached, started or used."""
 
+    transient = True
+
 
 class BatchError(ClosingBellError):
     """A step of the batch cannot produce a trustworthy result."""
+
+
+class ProviderError(BatchError):
+    """The market-data provider fails as a whole, in a way that can pass."""
+
+    transient = True

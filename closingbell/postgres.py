@@ -104,6 +104,10 @@ class EmbeddedPostgres:
             finally:
                 self._drop_lease()
 
+    def lease_descriptor(self) -> int | None:
+        """Return the open file that holds the lease: a child process that inherits it prolongs the lease."""
+        return None if self._lease is None else self._lease.fileno()
+
     def is_running(self) -> bool:
         """Tell whether the server of this folder runs."""
         if not (self.data / "postmaster.pid").exists():

@@ -32,6 +32,14 @@ def _embedded_in_use() -> EmbeddedPostgres:
     return server
 
 
+def lease_descriptors(settings: Settings) -> tuple[int, ...]:
+    """Return what a child process must inherit for the embedded server to outlive this process as long as it does."""
+    if settings.database_url is not None:
+        return ()
+    descriptor = _embedded_in_use().lease_descriptor()
+    return () if descriptor is None else (descriptor,)
+
+
 def warehouse_url(settings: Settings) -> str:
     """Return the URL of the product's database; the embedded server is started and held until this process ends."""
     if settings.database_url is not None:
@@ -67,6 +75,11 @@ def trading_calendar() -> SessionCalendar:
 def now() -> datetime:
     """Return the wall clock's time in UTC; nothing below assets and mathematics asks for it."""
     return datetime.now(UTC)
+
+
+def planning_now() -> datetime:
+    """Return what sensors take for now: the wall clock, unless the settings rehearse another moment."""
+    return load_settings().clock or now()
 
 
 def latest_session(moment: datetime | None = None) -> date:

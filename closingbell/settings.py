@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from datetime import date
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -37,6 +37,19 @@ class Settings(BaseSettings):
         None,
         validation_alias="DAGSTER_DATABASE_URL",
         description="PostgreSQL for Dagster's own storage; none: database <name>_dagster beside DATABASE_URL.",
+    )
+    batch_v2_enabled: bool = Field(
+        default=False,
+        validation_alias="BATCH_V2_ENABLED",
+        description="Two nightly jobs and instant onboarding; false: one combined batch.",
+    )
+    alert_webhook: str | None = Field(
+        None, validation_alias="CLOSINGBELL_ALERT_WEBHOOK", description="URL that alerts are sent to as JSON."
+    )
+    clock: datetime | None = Field(
+        None,
+        validation_alias="CLOSINGBELL_CLOCK",
+        description="The moment that sensors take for now, for rehearsals; none: the wall clock.",
     )
     provider: str = Field("demo", validation_alias="CLOSINGBELL_PROVIDER", description="Where market data comes from.")
     first_partition: date = Field(
@@ -85,6 +98,10 @@ def load_settings() -> Settings:
     env_file = Path(os.environ.get("CLOSINGBELL_ENV_FILE", ROOT / ".env"))
     try:
         return Settings(_env_file=env_file)
+    except SettingsError as error:
+        raise ConfigurationError(
+            f"a setting is not valid JSON: {error}", f"Correct it in the environment or in {env_file}"
+        ) from error
     except ValidationError as error:
         first = error.errors()[0]
         variable = ".".join(str(part) for part in first["loc"])

@@ -438,3 +438,49 @@ class BatchRun(Table):
     items_failed: Mapped[int] = mapped_column(server_default="0")
     failed_items: Mapped[list[Any]] = mapped_column(server_default="[]")
     phases: Mapped[dict[str, Any]] = mapped_column(server_default="{}", comment="Milliseconds per step")
+
+
+class SymbolCorrection(Table):
+    """A user's edit of an unknown ticker into a known one."""
+
+    __tablename__ = "symbol_corrections"
+    __table_args__ = (UniqueConstraint("portfolio_id", "wrong"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    portfolio_id: Mapped[int] = mapped_column(ForeignKey("portfolios.id"))
+    wrong: Mapped[str]
+    meant: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class SymbolAlias(Table):
+    """A ticker that users write for another one, learnt from their corrections."""
+
+    __tablename__ = "symbol_aliases"
+
+    alias: Mapped[str] = mapped_column(primary_key=True)
+    symbol: Mapped[str]
+    portfolios: Mapped[int] = mapped_column(comment="How many agree on it")
+
+
+class ApiRequest(Table):
+    """One answered request; kept for a while, then only its day's figures."""
+
+    __tablename__ = "api_requests"
+    __table_args__ = (Index("ix_api_requests_answered_at", "answered_at"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    answered_at: Mapped[datetime]
+    route: Mapped[str]
+    status: Mapped[int] = mapped_column(SmallInteger)
+    duration_ms: Mapped[float]
+
+
+class DailyMetric(Table):
+    """A figure about the plant itself on one day (New York)."""
+
+    __tablename__ = "daily_metrics"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[float | None]

@@ -17,6 +17,9 @@ from resources.warehouse import lease_of
 GRACE = timedelta(seconds=10)
 """A run takes its lease a moment after Dagster has marked it as started."""
 
+VERIFIED = timedelta(hours=1)
+"""How long after its end a run is looked at once more."""
+
 DIED = "the process that worked on it has died"
 
 
@@ -34,10 +37,22 @@ def end_orphans(instance: dg.DagsterInstance, database: Database, now: datetime)
 
 
 def _close_stories(instance: dg.DagsterInstance, database: Database, now: datetime) -> None:
+    """Make the history say of each run what Dagster says: a run may die, be canceled, or fail by a check at its end."""
     with database.transaction() as connection:
-        for run_id in history.runs_underway(connection):
+        for run_id in history.runs_to_verify(connection, now - VERIFIED):
             run = instance.get_run_by_id(run_id)
             if run is None or run.is_failure:
-                history.end_run(connection, run_id, "failed", now, DIED)
+                history.end_run(
+                    connection, run_id, history.FAILED, now, DIED if run is None else _reason(instance, run)
+                )
             elif run.status is dg.DagsterRunStatus.CANCELED:
-                history.end_run(connection, run_id, "canceled", now, "somebody has canceled the run")
+                history.end_run(connection, run_id, history.CANCELED, now, "somebody has canceled the run")
+            elif run.is_success:
+                history.complete_run(connection, run_id, now)
+
+
+def _reason(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
+    """Return why a run has failed although its steps could not tell."""
+    records = instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE).records
+    event = records[-1].event_log_entry.dagster_event if records else None
+    return event.message.splitlines()[0] if event and event.message else DIED

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import dagster as dg
 
 from closingbell import runtime
+from closingbell.jobs import POOLS
 from closingbell.repositories.database import Database
+from resources.tracker import types_of
 
 
 class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -20,11 +22,18 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Warehouse]:
-        """Hold the run's lease as long as its process works, so that a dead run can be told from a slow one."""
+        """Hold the run's lease as long as its process works, so that a dead run can be told from a slow one.
+
+        Then wait until no other run of the same job type works, whoever launched it: Dagster's pools hold back only
+        what goes through its queue.
+        """
         if context.run is None:
             yield self
             return
-        with self.open().lease(lease_of(context.run.run_id)):
+        database, jobs = self.open(), sorted({pool for job in types_of(context.run) for pool in POOLS[job]})
+        with ExitStack() as stack:
+            for name in (lease_of(context.run.run_id), *(f"job {job}" for job in jobs)):
+                stack.enter_context(database.lease(name))
             yield self
 
 

@@ -1,5 +1,5 @@
 """When the plant works by itself."""
 
-from schedules.nightly import freshness_2230, portfolio_refresh_2130, symbol_batch_2100
+from schedules.nightly import schedules_of
 
-SCHEDULES = [symbol_batch_2100, portfolio_refresh_2130, freshness_2230]
+__all__ = ["schedules_of"]

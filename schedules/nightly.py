@@ -1,54 +1,99 @@
-"""The two batches of a trading day, and a look at what they left behind, at New York's time.
+"""When the plant works by itself, at New York's time.
 
 Not made with `build_schedule_from_partitioned_job`: partitions are UTC days here, and it cannot say 21:00 New York.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterator
+from datetime import date, timedelta
 
 import dagster as dg
 
-from assets.step import FRESHNESS_JOB, PORTFOLIO_REFRESH, SYMBOL_BATCH
+from assets.partitions import SESSIONS_PER_RUN
+from assets.step import FRESHNESS_JOB
 from closingbell.calendar import NEW_YORK
+from closingbell.jobs import DUE, JobType, batches
+from closingbell.planning import adjacent_runs, portfolio_readiness
 from resources.market import Market
+from resources.progress import unfinished
+from resources.tracker import DAY_TAG, RANGE_END, RANGE_START
 
-WEEKDAYS_AT = "{minute} {hour} * * 1-5"
-
-
-def _request(moment: datetime, market: Market) -> dg.RunRequest | dg.SkipReason:
-    """Ask for the latest session at the tick's own time, unless the exchange was closed that day."""
-    day = moment.astimezone(NEW_YORK).date()
-    if not market.calendar().is_session(day):
-        return dg.SkipReason(f"the exchange is closed on {day}")
-    return dg.RunRequest(partition_key=market.latest_session(moment).isoformat())
+Requests = Iterator[dg.RunRequest | dg.SkipReason]
 
 
-@dg.schedule(
-    job_name=SYMBOL_BATCH,
-    cron_schedule=WEEKDAYS_AT.format(hour=21, minute=0),
-    execution_timezone=str(NEW_YORK),
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-)
-def symbol_batch_2100(context: dg.ScheduleEvaluationContext, market: Market) -> dg.RunRequest | dg.SkipReason:
-    """Fetch the day's prices and compute every symbol's factors at 21:00 New York."""
-    return _request(context.scheduled_execution_time, market)
+def schedules_of(*, v2: bool) -> list[dg.ScheduleDefinition]:
+    """Return the schedules of a mode."""
+    return [
+        *(_batch_schedule(job) for job in batches(v2=v2)),
+        *(_daily_schedule(job) for job in (JobType.FEEDBACK_LEARNING, JobType.ADMIN_METRICS)),
+        freshness_2230,
+    ]
 
 
-@dg.schedule(
-    job_name=PORTFOLIO_REFRESH,
-    cron_schedule=WEEKDAYS_AT.format(hour=21, minute=30),
-    execution_timezone=str(NEW_YORK),
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-)
-def portfolio_refresh_2130(context: dg.ScheduleEvaluationContext, market: Market) -> dg.RunRequest | dg.SkipReason:
-    """Value every portfolio at 21:30 New York; fails when the symbol batch has not been computed."""
-    return _request(context.scheduled_execution_time, market)
+def _cron(job: JobType, days: str) -> str:
+    return f"{DUE[job].minute} {DUE[job].hour} * * {days}"
+
+
+def _batch_schedule(job: JobType) -> dg.ScheduleDefinition:
+    """Ask every trading day for the sessions that are not whole."""
+
+    @dg.schedule(
+        name=f"{job}_{DUE[job]:%H%M}",
+        job_name=job.value,
+        cron_schedule=_cron(job, "1-5"),
+        execution_timezone=str(NEW_YORK),
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=f"{job} at {DUE[job]:%H:%M} New York on trading days, for every session that is not whole.",
+    )
+    def nightly(context: dg.ScheduleEvaluationContext, market: Market) -> Requests:
+        moment = context.scheduled_execution_time
+        day = moment.astimezone(NEW_YORK).date()
+        if not market.calendar().is_session(day):
+            yield dg.SkipReason(f"the exchange is closed on {day}")
+        else:
+            yield from requests_for(context.instance, market, job, market.latest_session(moment), timedelta())
+
+    return nightly
+
+
+def _daily_schedule(job: JobType) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name=f"{job}_{DUE[job]:%H%M}",
+        job_name=job.value,
+        cron_schedule=_cron(job, "*"),
+        execution_timezone=str(NEW_YORK),
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=f"{job} at {DUE[job]:%H:%M} New York every day.",
+    )
+    def daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        return dg.RunRequest(tags={DAY_TAG: str(context.scheduled_execution_time.astimezone(NEW_YORK).date())})
+
+    return daily
+
+
+def requests_for(
+    instance: dg.DagsterInstance, market: Market, job: JobType, target: date, waited: timedelta
+) -> Requests:
+    """Yield a run for each stretch of sessions that are not whole, or the reason why there is none."""
+    sessions = unfinished(instance, market.calendar(), job, target)
+    if not sessions:
+        yield dg.SkipReason(f"every session up to {target} is whole")
+        return
+    if job is JobType.PORTFOLIO_REFRESH:
+        lacking = set(unfinished(instance, market.calendar(), JobType.SYMBOL_BATCH, target))
+        sessions = [session for session in sessions if session not in lacking or session == target]
+        readiness = portfolio_readiness(lacking=sorted(lacking & {target}), onboarding=0, waited=waited)
+        if not readiness.ready:
+            yield dg.SkipReason(f"waiting: {'; '.join(readiness.reasons)}")
+            return
+    for run in adjacent_runs(market.calendar(), sessions, SESSIONS_PER_RUN):
+        yield dg.RunRequest(job_name=job.value, tags={RANGE_START: str(run[0]), RANGE_END: str(run[-1])})
 
 
 @dg.schedule(
     job_name=FRESHNESS_JOB,
-    cron_schedule=WEEKDAYS_AT.format(hour=22, minute=30),
+    cron_schedule="30 22 * * 1-5",
     execution_timezone=str(NEW_YORK),
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )

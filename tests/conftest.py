@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,15 +16,21 @@ from closingbell.repositories import schema
 from closingbell.repositories.database import Database
 from closingbell.seeding import seed
 
-pytest.register_assert_rewrite("plant", "provider_contract")
+pytest.register_assert_rewrite("plant", "plant_on_dagster", "provider_contract")
 
 from plant import LAST, Install, copy_of  # noqa: E402 - after their registration
 from provider_contract import nyse  # noqa: E402
 
+if TYPE_CHECKING:
+    from plant_on_dagster import Plant
+
 # The settings of whoever runs the tests must not reach them.
-for variable in [name for name in os.environ if name.startswith(("CLOSINGBELL_", "DATABASE_URL", "DAGSTER_"))]:
+for variable in [
+    name for name in os.environ if name.startswith(("BATCH_", "CLOSINGBELL_", "DATABASE_URL", "DAGSTER_"))
+]:
     del os.environ[variable]
 os.environ["CLOSINGBELL_ENV_FILE"] = os.devnull
+os.environ["BATCH_V2_ENABLED"] = "true"
 # Dagster reads these as it is imported.
 os.environ.update(DAGSTER_ENVIRONMENT)
 
@@ -76,3 +83,12 @@ def seeded(server: EmbeddedPostgres, seeded_template: str) -> Database:
 def install(server: EmbeddedPostgres, seeded_template: str, tmp_path: Path) -> Install:
     """An install whose tables are seeded, on the tests' own server."""
     return Install(tmp_path, copy_of(server, seeded_template))
+
+
+@pytest.fixture
+def plant(server: EmbeddedPostgres, seeded_template: str, tmp_path: Path) -> Iterator[Plant]:
+    """An install in this process, with a database of its own."""
+    from plant_on_dagster import plant_in  # noqa: PLC0415 - imports dagster, which not every test needs
+
+    with plant_in(tmp_path, copy_of(server, seeded_template)) as made:
+        yield made

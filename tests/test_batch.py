@@ -67,7 +67,8 @@ def test_a_year_fills_every_table_of_the_batch(year_in_order: tuple[Database, di
     assert counts["factor_exposures"] == sessions * portfolios * len(FACTORS)
     empty = {table for table, count in counts.items() if not count}
     # The demo's closes are adjusted already, so it has no corporate actions; only Dagster's runs write the history.
-    assert empty == {"batch_run_history", "corporate_actions", "refused_bars"}
+    records = {"api_requests", "daily_metrics", "symbol_aliases", "symbol_corrections"}
+    assert empty - records == {"batch_run_history", "corporate_actions", "refused_bars"}
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -256,6 +257,20 @@ def test_a_symbol_that_fails_tonight_keeps_the_rows_of_last_night(seeded: Databa
     report = refresh_prices(seeded, SHORT[-2:], provider=Tampered(demo, {"AAPL": fail}), calendar=nyse())
     assert report.failed == {"AAPL": "malformed: not JSON"}
     assert hashes(seeded, ["market_data_cache"]) == before
+
+
+def test_one_bad_symbol_that_alone_is_due_does_not_fail_the_step(seeded: Database, demo: DemoProvider) -> None:
+    run_batch(seeded, demo, [LAST])
+    add_symbol(seeded, "GARBAGE")
+    report = run_batch(seeded, WithSick(demo, {}), [LAST])["fundamentals"]
+    assert (report.items, report.failed) == (1, {"GARBAGE": "empty: none"})
+
+
+def test_rows_of_a_day_that_was_closed_afterwards_do_not_stop_the_batch(seeded: Database, demo: DemoProvider) -> None:
+    run_batch(seeded, demo, SHORT)
+    with seeded.transaction() as connection:
+        connection.execute(text("UPDATE market_data_cache SET session = '2022-12-24' WHERE session = '2022-12-23'"))
+    assert compute_factors(seeded, SHORT, calendar=nyse()).rows == len(SHORT) * 28 * len(FACTORS)
 
 
 # ---------------------------------------------------------------- history and restatements

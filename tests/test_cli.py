@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
 from time import monotonic, sleep
@@ -49,8 +50,12 @@ def test_init_run_status_and_psql_work_on_the_embedded_server_and_leave_nothing_
 
     status, output, errors = install.call("status")
     assert (status, errors) == (0, "")
-    assert f"Latest session of the provider 'demo': {LAST}" in output
+    assert f"provider demo, latest session {LAST}" in output
+    assert "next: symbol_batch on" in output
     assert "completed" in output
+    status, output, _ = install.call("status", "--json")
+    assert status == 0
+    assert {each["table"]: each["behind"] for each in json.loads(output)["reach"]}["portfolio_snapshots"] == 0
 
     status, output, _ = install.call("psql", "-tAc", "SELECT count(*) FROM portfolio_snapshots")
     assert (status, output.strip()) == (0, "30")
@@ -73,6 +78,17 @@ def test_a_run_of_one_job_leaves_the_other_s_tables_alone(install: Install) -> N
     assert rows(install.database, "SELECT count(*) FROM portfolio_snapshots") == [(0,)]
 
 
+def test_switching_the_mode_back_and_forth_loses_nothing(install: Install, demo: DemoProvider) -> None:
+    install.prepared()
+    run_batch(install.database, demo, SESSIONS)
+    before = hashes(install.database, COMPUTED)
+    for mode in ("false", "true"):
+        assert install.call("run", "--from", str(SESSIONS[-3]), BATCH_V2_ENABLED=mode)[0] == 0
+        assert hashes(install.database, COMPUTED) == before
+    told = rows(install.database, "SELECT job_type FROM batch_run_history GROUP BY 1 ORDER BY 1")
+    assert told == [("daily_batch",), ("portfolio_refresh",), ("symbol_batch",)]
+
+
 def test_two_runs_of_the_same_sessions_at_once_leave_the_rows_of_one(
     install: Install, demo: DemoProvider, server: EmbeddedPostgres, seeded_template: str
 ) -> None:
@@ -84,12 +100,12 @@ def test_two_runs_of_the_same_sessions_at_once_leave_the_rows_of_one(
     assert hashes(install.database, COMPUTED) == hashes(alone, COMPUTED)
 
 
-@pytest.mark.parametrize("table", ["market_data_cache", "symbol_factor_exposures", "position_factor_exposures"])
+@pytest.mark.parametrize("table", ["symbol_factor_exposures", "position_factor_exposures"])
 def test_killed_in_the_middle_it_leaves_no_half_session_and_the_next_run_completes_it(
     install: Install, demo: DemoProvider, server: EmbeddedPostgres, seeded_template: str, table: str
 ) -> None:
     install.prepared()
-    sessions = last_sessions(120)
+    sessions = last_sessions(70)
     with install.start("run", "--from", str(sessions[0])) as process:
         await_writer(install.database, table)
         process.send_signal(signal.SIGKILL)
@@ -135,12 +151,23 @@ WRONG = {
     ),
     "not PostgreSQL": ({"DATABASE_URL": "mysql://localhost/x"}, ["init"], "the setting DATABASE_URL is wrong"),
     "unknown provider": ({"CLOSINGBELL_PROVIDER": "bloomberg"}, ["init"], "unknown market-data provider 'bloomberg'"),
+    "closures that are no list": ({"CLOSINGBELL_EXTRA_CLOSURES": "tomorrow"}, ["init"], "a setting is not valid JSON"),
     "a port that is none": ({"CLOSINGBELL_API_PORT": "http"}, ["up"], "the setting CLOSINGBELL_API_PORT is wrong"),
     "a Saturday": ({}, ["run", "--from", "2022-12-24"], "2022-12-24 is not a NYSE session"),
     "a session to come": ({}, ["run", "--to", "2022-12-29"], "there is no data for 2022-12-29 yet"),
     "before the first partition": ({}, ["run", "--from", "2000-01-03"], "there is no partition before 2001-01-02"),
     "an empty range": ({}, ["run", "--from", "2022-12-28", "--to", "2022-12-27"], "the range is empty"),
     "an unknown job": ({}, ["run", "--job", "nightly"], "there is no job 'nightly'"),
+    "a job of the other mode": (
+        {},
+        ["run", "--job", "daily_batch"],
+        "there is no daily_batch while BATCH_V2_ENABLED is true",
+    ),
+    "a job of this mode in the other": (
+        {"BATCH_V2_ENABLED": "false"},
+        ["run", "--job", "symbol_batch"],
+        "there is no symbol_batch while BATCH_V2_ENABLED is false",
+    ),
 }
 
 

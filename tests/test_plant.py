@@ -4,38 +4,29 @@ from __future__ import annotations
 
 import io
 import logging
-import os
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
+from collections.abc import Sequence
+from datetime import date, timedelta
 
 import dagster as dg
 import pytest
-from plant import LAST, copy_of, last_sessions
+from plant import LAST, last_sessions
+from plant_on_dagster import Plant
 from rich.console import Console
 from sqlalchemy import text
 
-from assets.step import STEPS
-from cli import install
-from cli.backfill import RANGE_END, RANGE_START, Job, Outcome, backfill
+from cli.backfill import Outcome, backfill
 from closingbell import runtime
-from closingbell.calendar import NEW_YORK
 from closingbell.errors import BatchError
-from closingbell.postgres import EmbeddedPostgres
+from closingbell.jobs import PORTFOLIO_STEPS, STEPS, SYMBOL_STEPS, JobType, batches
 from closingbell.repositories import history
-from closingbell.repositories.database import Database
 from closingbell.repositories.history import Story
-from closingbell.settings import load_settings
 from definitions import defs
-from resources import Market, Warehouse
+from resources import Warehouse
 from resources.orphans import end_orphans
 from resources.warehouse import lease_of
-from schedules.nightly import portfolio_refresh_2130, symbol_batch_2100
 
 SESSIONS = last_sessions(6)
 KEYS = {day.isoformat() for day in SESSIONS}
-SHARED = (load_settings, runtime.open_database, runtime.open_provider, runtime.trading_calendar)
 
 PRICES, OPTIONS, PROFILES, FACTORS = "prices", "option_prices", "company_profiles", "symbol_factors"
 SNAPSHOTS = "portfolio_snapshots"
@@ -54,48 +45,8 @@ GRAPH = {
 POOLS = {"symbols": "symbol_batch", "portfolios": "portfolio_refresh"}
 
 
-@dataclass(frozen=True)
-class Plant:
-    """An install of its own: Dagster's instance and the product's database."""
-
-    instance: dg.DagsterInstance
-    database: Database
-
-    def execute(self, job: str, start: date, end: date) -> dg.ExecuteInProcessResult:
-        """Run a job for a range of sessions."""
-        return defs.resolve_job_def(job).execute_in_process(
-            instance=self.instance, tags={RANGE_START: str(start), RANGE_END: str(end)}, raise_on_error=False
-        )
-
-    def stories(self) -> list[tuple[str, date, str, list[str]]]:
-        """Return job type, session, status and reasons of the whole history."""
-        query = "SELECT job_type, session, status, failed_items FROM batch_run_history ORDER BY 1, 2"
-        with self.database.transaction() as connection:
-            return [
-                (row.job_type, row.session, row.status, [item["reason"] for item in row.failed_items])
-                for row in connection.execute(text(query))
-            ]
-
-
-@pytest.fixture
-def plant(server: EmbeddedPostgres, seeded_template: str, tmp_path: Path) -> Iterator[Plant]:
-    before = dict(os.environ)
-    database = copy_of(server, seeded_template)
-    os.environ.update(CLOSINGBELL_HOME=str(tmp_path), DATABASE_URL=database.url.render_as_string(hide_password=False))
-    for shared in SHARED:
-        shared.cache_clear()
-    install.prepare(load_settings())
-    Database(os.environ["DAGSTER_STORAGE_URL"]).create()
-    with dg.DagsterInstance.get() as instance:
-        yield Plant(instance, database)
-    os.environ.clear()
-    os.environ.update(before)
-    for shared in SHARED:
-        shared.cache_clear()
-
-
-def run_quietly(job: Job, sessions: list[date]) -> Outcome:
-    return backfill(job, sessions, Console(file=io.StringIO()))
+def run_quietly(jobs: Sequence[JobType], sessions: list[date]) -> Outcome:
+    return backfill(jobs, sessions, Console(file=io.StringIO()))
 
 
 # ---------------------------------------------------------------- the graph
@@ -124,14 +75,14 @@ def test_every_asset_has_the_same_partitions_policy_and_the_pool_of_its_job() ->
 
 
 def test_every_step_belongs_to_one_job_in_the_order_of_the_graph() -> None:
-    assert [step for steps in STEPS.values() for step in steps] == list(GRAPH)
+    assert [*SYMBOL_STEPS, *PORTFOLIO_STEPS] == list(GRAPH)
 
 
 # ---------------------------------------------------------------- runs
 
 
 def test_a_backfill_materializes_every_partition_of_every_asset_with_its_story(plant: Plant) -> None:
-    outcome = run_quietly(Job.ALL, SESSIONS)
+    outcome = run_quietly(batches(v2=True), SESSIONS)
     assert outcome.failed_checks == []
     for asset in GRAPH:
         assert plant.instance.get_materialized_partitions(dg.AssetKey(asset)) == KEYS, asset
@@ -141,14 +92,14 @@ def test_a_backfill_materializes_every_partition_of_every_asset_with_its_story(p
     with plant.database.transaction() as connection:
         told = connection.execute(text("SELECT * FROM batch_run_history WHERE session = :day"), {"day": LAST}).all()
     for row in told:
-        assert set(row.phases) == set(STEPS[row.job_type])
+        assert set(row.phases) == set(STEPS[JobType(row.job_type)])
         assert row.run_id in outcome.runs
         assert row.trigger == "command line"
         assert row.duration_ms >= max(row.phases.values())
 
 
 def test_a_materialization_says_what_was_done(plant: Plant) -> None:
-    run_quietly(Job.ALL, SESSIONS)
+    run_quietly(batches(v2=True), SESSIONS)
     for asset in GRAPH:
         event = plant.instance.get_latest_materialization_event(dg.AssetKey(asset))
         assert event is not None
@@ -191,7 +142,7 @@ def test_every_step_logs_its_beginning_and_its_end(plant: Plant, caplog: pytest.
     lines = [line for record in caplog.records if (line := record.getMessage().split(" - ")[-1]).startswith("V2_")]
     assert f"V2_BATCH_STEP step=prices status=started sessions={LAST}" in lines
     ended = [line for line in lines if "status=completed" in line]
-    assert len(ended) == len(STEPS["symbol_batch"])
+    assert len(ended) == len(STEPS[JobType.SYMBOL_BATCH])
     assert all("duration_ms=" in line and "items=" in line and "failed=" in line for line in ended)
 
 
@@ -209,7 +160,7 @@ def test_a_partition_that_the_provider_does_not_have_yet_fails_and_is_not_tried_
 
 def test_a_step_that_fails_closes_its_story_and_names_itself(plant: Plant) -> None:
     with pytest.raises(BatchError, match=r"portfolio_snapshots failed .*symbol batch has not been computed") as caught:
-        run_quietly(Job.PORTFOLIO_REFRESH, SESSIONS)
+        run_quietly([JobType.PORTFOLIO_REFRESH], SESSIONS)
     assert "Dagster UI" in str(caught.value)
     told = plant.stories()
     assert {(job, status) for job, _, status, _ in told} == {("portfolio_refresh", "failed")}
@@ -259,6 +210,27 @@ def test_a_run_that_has_only_just_started_is_left_alone(plant: Plant) -> None:
     assert end_orphans(plant.instance, plant.database, runtime.now()) == []
 
 
+def test_the_story_that_a_run_left_open_ends_as_the_run_did(plant: Plant) -> None:
+    result = plant.execute("symbol_batch", LAST, LAST)
+    with plant.database.transaction() as connection:
+        connection.execute(text("UPDATE batch_run_history SET status = 'running', phases = '{}'"))
+    end_orphans(plant.instance, plant.database, runtime.now())
+    assert result.success
+    assert [status for _, _, status, _ in plant.stories()] == ["completed"]
+
+
+def test_a_run_that_fails_by_a_check_after_its_steps_is_failed_in_the_history_too(plant: Plant) -> None:
+    run_quietly(batches(v2=True), SESSIONS)
+    run = plant.instance.get_runs(dg.RunsFilter(job_name="portfolio_refresh"))[0]
+    plant.instance.report_run_failed(run, "a blocking check has failed")
+    end_orphans(plant.instance, plant.database, runtime.now())
+    failed = [
+        reasons for job, _, status, reasons in plant.stories() if (job, status) == ("portfolio_refresh", "failed")
+    ]
+    assert len(failed) == len(SESSIONS)
+    assert "a blocking check has failed" in failed[0][-1]
+
+
 def test_the_story_of_a_canceled_run_ends_as_canceled(plant: Plant) -> None:
     run = start_run(plant)
     plant.instance.report_run_canceled(run)
@@ -271,31 +243,3 @@ def test_a_run_holds_its_lease_while_it_works(plant: Plant) -> None:
     with dg.build_resources({"warehouse": Warehouse()}, instance=plant.instance, dagster_run=run):
         assert plant.database.is_leased(lease_of(run.run_id))
     assert not plant.database.is_leased(lease_of(run.run_id))
-
-
-# ---------------------------------------------------------------- schedules
-
-
-@pytest.mark.parametrize("schedule", [symbol_batch_2100, portfolio_refresh_2130])
-@pytest.mark.parametrize("day", [date(2026, 1, 15), date(2026, 7, 15), date(2026, 3, 9), date(2026, 11, 2)])
-def test_a_tick_asks_for_the_latest_session_in_summer_and_in_winter(
-    plant: Plant, schedule: dg.ScheduleDefinition, day: date
-) -> None:
-    moment = datetime.combine(day, datetime.min.time(), NEW_YORK).replace(hour=21).astimezone(UTC)
-    request = evaluate(plant, schedule, moment)
-    assert isinstance(request, dg.RunRequest)
-    assert request.partition_key == LAST.isoformat()  # the demo's data end there
-
-
-@pytest.mark.parametrize("schedule", [symbol_batch_2100, portfolio_refresh_2130])
-def test_a_tick_on_a_holiday_skips_and_says_why(plant: Plant, schedule: dg.ScheduleDefinition) -> None:
-    skip = evaluate(plant, schedule, datetime(2026, 11, 26, 21, tzinfo=NEW_YORK))
-    assert isinstance(skip, dg.SkipReason)
-    assert skip.skip_message == "the exchange is closed on 2026-11-26"
-
-
-def evaluate(plant: Plant, schedule: dg.ScheduleDefinition, moment: datetime) -> object:
-    context = dg.build_schedule_context(
-        instance=plant.instance, scheduled_execution_time=moment, resources={"market": Market()}
-    )
-    return schedule(context)

@@ -3,35 +3,45 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
+from datetime import date
 from time import monotonic, sleep
 from typing import Any
 
 import httpx
 import pytest
 from plant import LAST, PROGRAM, Install, copy_of, hashes, last_sessions, run_batch
+from provider_contract import nyse
 from sqlalchemy import text
 
-from assets.step import STEPS
+from closingbell.batch.factors import compute_factors
+from closingbell.batch.prices import refresh_prices
+from closingbell.jobs import PORTFOLIO_STEPS, SYMBOL_STEPS
 from closingbell.postgres import EmbeddedPostgres
 from closingbell.providers.demo import DemoProvider
+from closingbell.repositories.database import dagster_url_beside
 from closingbell.settings import ROOT
+from resources.tracker import RANGE_END, RANGE_START
+from resources.warehouse import lease_of
 
 SESSIONS = last_sessions(70)
 """More than one run takes, with Thanksgiving and Christmas between them."""
 
-ASSETS = [step for steps in STEPS.values() for step in steps]
+ASSETS = [*SYMBOL_STEPS, *PORTFOLIO_STEPS]
 COMPUTED = ("market_data_cache", "symbol_factor_exposures", "symbol_daily_metrics", "portfolio_snapshots")
 
 
 class Services:
-    """The addresses of what `up` serves."""
+    """The addresses of what `up` serves, and its process."""
 
-    def __init__(self, install: Install, webserver_port: int, api_port: int) -> None:
+    def __init__(self, install: Install, process: int, webserver_port: int, api_port: int) -> None:
         self.install = install
+        self.process = process
         self.dagster = f"http://127.0.0.1:{webserver_port}"
         self.api = f"http://127.0.0.1:{api_port}"
 
@@ -62,7 +72,7 @@ def services(
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(4)]
         assert str(ports[0]) in lines[0], lines
-        yield Services(install, *ports)
+        yield Services(install, process.pid, *ports)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0
 
@@ -141,9 +151,13 @@ def test_the_ui_knows_the_sessions_the_groups_the_checks_and_what_runs_by_itself
         "symbol_batch_2100": "RUNNING",
         "portfolio_refresh_2130": "RUNNING",
         "freshness_2230": "RUNNING",
+        "feedback_learning_2000": "RUNNING",
+        "admin_metrics_2030": "RUNNING",
     }
     assert {each["name"]: each["sensorState"]["status"] for each in repository["sensors"]} == {
-        "orphaned_runs": "RUNNING"
+        "catch_up": "RUNNING",
+        "orphaned_runs": "RUNNING",
+        "alerts": "RUNNING",
     }
 
 
@@ -164,6 +178,148 @@ def test_the_api_is_alive_ready_and_knows_how_fresh_the_prices_are(services: Ser
     fresh = httpx.get(f"{services.api}/api/v1/admin/data/freshness").json()
     assert fresh["expected"] == LAST.isoformat()
     assert fresh["level"] in {"current", "critical"}
+
+
+def descendants(process: int) -> dict[int, str]:
+    """Return the command lines of all processes below one, by process id."""
+    listing = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(None, 2) for line in listing.splitlines()]
+    children: dict[int, list[tuple[int, str]]] = {}
+    for own, parent, line in rows:
+        children.setdefault(int(parent), []).append((int(own), line))
+    found: dict[int, str] = {}
+    waiting = [process]
+    while waiting:
+        for pid, command in children.get(waiting.pop(), ()):
+            found[pid] = command
+            waiting.append(pid)
+    return found
+
+
+def launch_night(services: Services, sessions: tuple[str, str]) -> str:
+    """Launch a symbol batch as the tracker does; return its run."""
+    range_tags = [{"key": key, "value": day} for key, day in zip((RANGE_START, RANGE_END), sessions, strict=True)]
+    query = """mutation ($params: ExecutionParams!) { launchRun(executionParams: $params) {
+        __typename ... on LaunchRunSuccess { run { runId } } } }"""
+    selector = {
+        "repositoryLocationName": "closingbell",
+        "repositoryName": "__repository__",
+        "jobName": "symbol_batch",
+    }
+    params = {"selector": selector, "executionMetadata": {"tags": range_tags}}
+    return str(services.ask(query, params=params)["launchRun"]["run"]["runId"])
+
+
+def await_writing(services: Services, run_id: str) -> None:
+    """Wait until the process of a run has begun to work."""
+    deadline = monotonic() + 60
+    while not services.install.database.is_leased(lease_of(run_id)):
+        assert monotonic() < deadline
+        sleep(0.02)
+
+
+@pytest.mark.parametrize("victims", [("spawn_main",), ("spawn_main", "dagster.*grpc")])
+def test_a_batch_whose_processes_are_killed_ends_and_is_made_up_for(
+    services: Services, victims: tuple[str, ...], demo: DemoProvider, server: EmbeddedPostgres, seeded_template: str
+) -> None:
+    span = ("2022-03-01", "2022-05-27")
+    run_id = launch_night(services, span)
+    await_writing(services, run_id)
+    for pid, command in descendants(services.process).items():
+        if any(re.search(victim, command) for victim in victims):
+            os.kill(pid, signal.SIGKILL)
+    deadline = monotonic() + 150
+    query = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+    while services.ask(query, id=run_id)["runOrError"]["status"] not in {"FAILURE", "SUCCESS"}:
+        assert monotonic() < deadline
+        sleep(0.5)
+    wait_until_idle(services)
+    with services.install.database.transaction() as connection:
+        told = "SELECT status FROM batch_run_history WHERE session = :day AND job_type = 'symbol_batch'"
+        statuses = set(connection.execute(text(told), {"day": span[0]}).scalars())
+    assert statuses <= {"completed", "failed"}
+    if statuses == {"failed"}:
+        launch_night(services, span)
+        wait_until_idle(services)
+    alone = copy_of(server, seeded_template)
+    sessions = nyse().sessions(date.fromisoformat(span[0]), date.fromisoformat(span[1]))
+    refresh_prices(alone, sessions, provider=demo, calendar=nyse())
+    compute_factors(alone, sessions, calendar=nyse())
+    query = "SELECT * FROM symbol_factor_exposures WHERE session BETWEEN :first AND :last ORDER BY 1, 2, 3"
+    bounds = {"first": span[0], "last": span[1]}
+    with services.install.database.transaction() as ours, alone.transaction() as theirs:
+        assert ours.execute(text(query), bounds).all() == theirs.execute(text(query), bounds).all()
+
+
+START = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+import dagster as dg
+from closingbell.batch.factors import compute_factors
+from closingbell.batch.prices import refresh_prices
+from closingbell.jobs import JobType
+from closingbell.repositories.database import Database
+from datetime import date
+from resources.tracker import JobRunningError, JobTracker, launcher
+port, url, calls, *jobs = sys.argv[1:]
+days = [date.fromisoformat(day) for day in ("2022-06-01", "2022-08-26")]
+with dg.DagsterInstance.get() as instance:
+    tracker = JobTracker(instance, Database(url), launcher("127.0.0.1", int(port)))
+    def start(job):
+        sessions = days if job == "symbol_batch" else ()
+        try:
+            return "started " + tracker.start_job(JobType(job), sessions)
+        except JobRunningError as error:
+            return "refused " + error.job.run_id
+    with ThreadPoolExecutor(len(jobs) * int(calls)) as pool:
+        for answer in pool.map(start, jobs * int(calls)):
+            print(answer)
+"""
+
+
+def start_jobs(services: Services, processes: int, calls: int, *jobs: str) -> list[str]:
+    """Ask for jobs from several processes at once; return every answer."""
+    install = services.install
+    url = install.database.url.render_as_string(hide_password=False)
+    environment = {
+        **os.environ,
+        "DAGSTER_HOME": str(install.home / "dagster"),
+        "DAGSTER_STORAGE_URL": dagster_url_beside(url),
+    }
+    command = [sys.executable, "-c", START, services.dagster.rsplit(":")[-1], url, str(calls), *jobs]
+    started = [
+        subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        for _ in range(processes)
+    ]
+    return [line for process in started for line in process.communicate(timeout=120)[0].splitlines()]
+
+
+def test_of_fifty_calls_for_one_job_from_four_processes_one_starts_it(services: Services) -> None:
+    answers = start_jobs(services, 4, 13, "symbol_batch")
+    assert len(answers) == 52
+    started = [answer for answer in answers if answer.startswith("started")]
+    assert len(started) == 1
+    assert set(answers) - set(started) == {started[0].replace("started", "refused")}
+    wait_until_idle(services)
+
+
+def test_jobs_of_different_types_start_side_by_side(services: Services) -> None:
+    answers = start_jobs(services, 1, 1, "admin_metrics", "feedback_learning")
+    assert [answer.split()[0] for answer in answers] == ["started", "started"]
+    wait_until_idle(services)
+    query = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+    for answer in answers:
+        assert services.ask(query, id=answer.split()[1])["runOrError"]["status"] == "SUCCESS"
+
+
+def wait_until_idle(services: Services) -> None:
+    query = (
+        "{runsOrError(filter: {statuses: [QUEUED, NOT_STARTED, STARTING, STARTED]}) {... on Runs {results {runId}}}}"
+    )
+    deadline = monotonic() + 120
+    while services.ask(query)["runsOrError"]["results"]:
+        assert monotonic() < deadline
+        sleep(0.5)
 
 
 def test_a_port_that_is_taken_is_named_with_its_setting(services: Services) -> None:

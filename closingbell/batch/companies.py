@@ -38,7 +38,7 @@ def refresh_profiles(
         return StepReport("company_profiles", notes={"asked": f"no: profiles are of today, which is {target}"})
     with database.transaction() as connection:
         instruments = universe.active(connection, [Kind.EQUITY, Kind.ETF])
-    found, failed = _sort_out(instruments, provider.profiles(instruments.symbols))
+    found, failed, can_pass = _sort_out(instruments, provider.profiles(instruments.symbols))
     with database.transaction(lock="company_profiles") as connection:
         rows = companies.upsert_profiles(connection, session, found)
     return StepReport(
@@ -46,10 +46,11 @@ def refresh_profiles(
         rows=rows,
         items=len(instruments),
         failed=failed,
+        can_pass=can_pass,
         rows_per_session={session: rows},
         coverage=rows / len(instruments) if instruments else None,
         notes={"with a sector": sum(profile.sector is not None for profile in found.values())},
-    ).require_majority()
+    ).require_majority(len(instruments))
 
 
 def refresh_fundamentals(
@@ -64,7 +65,7 @@ def refresh_fundamentals(
         due = companies.due_for_statements(connection, session, instruments.ids.tolist(), EARNINGS_GRACE_DAYS)
     asked = Instruments(item for item in instruments if item.id in due)
     logger.info("statements are due for %d of %d companies", len(asked), len(instruments))
-    found, failed = _sort_out(asked, provider.statements(asked.symbols))
+    found, failed, can_pass = _sort_out(asked, provider.statements(asked.symbols))
     with database.transaction(lock="fundamentals") as connection:
         rows = companies.upsert_statements(connection, session, found)
     return StepReport(
@@ -72,20 +73,23 @@ def refresh_fundamentals(
         rows=rows,
         items=len(asked),
         failed=failed,
+        can_pass=can_pass,
         rows_per_session={session: rows},
         coverage=len(found) / len(asked) if asked else None,
         notes={"companies due": len(asked), "companies": len(instruments)},
-    ).require_majority()
+    ).require_majority(len(instruments))
 
 
-def _sort_out(instruments: Instruments, answers: Mapping[str, Answer[T]]) -> tuple[dict[int, T], dict[str, str]]:
-    """Part the answers into values by symbol id and reasons by symbol."""
+def _sort_out(instruments: Instruments, answers: Mapping[str, Answer[T]]) -> tuple[dict[int, T], dict[str, str], int]:
+    """Part the answers into values by symbol id and reasons by symbol, and count the failures that can pass."""
     found: dict[int, T] = {}
     failed: dict[str, str] = {}
+    can_pass = 0
     for instrument in instruments:
         answer = answers[instrument.symbol]
         if answer.value is not None:
             found[instrument.id] = answer.value
         else:
             failed[instrument.symbol] = f"{answer.outcome}: {answer.reason}"
-    return found, failed
+            can_pass += answer.outcome.passes
+    return found, failed, can_pass

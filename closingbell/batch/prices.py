@@ -42,6 +42,7 @@ class _Fetched:
     known: dict[int, Range] = field(default_factory=dict)
     restated: dict[int, date] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    can_pass: int = 0
 
 
 def refresh_prices(
@@ -56,7 +57,7 @@ def refresh_prices(
         instruments = universe.active(connection, [Kind.EQUITY, Kind.ETF])
     if not instruments:
         raise ConfigurationError("the universe has no active symbols", "Run `closingbell init`, or upload a portfolio")
-    return _refresh(database, calendar, instruments, sessions, fetch, lock="prices").require_majority()
+    return _refresh(database, calendar, instruments, sessions, fetch, lock="prices").require_majority(len(instruments))
 
 
 def refresh_option_prices(
@@ -73,7 +74,7 @@ def refresh_option_prices(
     with database.transaction() as connection:
         contracts = universe.active(connection, [Kind.OPTION])
     needed = Instruments(item for item in contracts if _is_incomplete(calendar, item, sessions))
-    return _refresh(database, calendar, needed, sessions, fetch, lock="option_prices").require_majority()
+    return _refresh(database, calendar, needed, sessions, fetch, lock="option_prices").require_majority(len(contracts))
 
 
 def _is_incomplete(calendar: SessionCalendar, instrument: Instrument, sessions: Sequence[date]) -> bool:
@@ -151,6 +152,7 @@ def _accept(
         answer = answers[instrument.symbol]
         if answer.value is None:
             fetched.failed[instrument.symbol] = f"{answer.outcome}: {answer.reason}"
+            fetched.can_pass += answer.outcome.passes
             # Of a restated series whose whole could not be had, no part may be laid over ours.
             fetched.bars.pop(instrument.id, None)
             continue
@@ -257,13 +259,16 @@ def _report(
         warnings=warnings,
         rows_per_session=dict(zip(sessions, known.sum(axis=1).tolist(), strict=True)),
         coverage=float(known[expected].mean()) if expected.any() else None,
+        can_pass=fetched.can_pass,
         notes={"sources": ", ".join(sorted({bars.source for bars in fetched.bars.values()}))},
     )
     if revised:
         names = {instrument.id: instrument.symbol for instrument in instruments}
         report.notes["revised"] = ", ".join(f"{names[key]} since {day}" for key, day in sorted(revised.items()))
-        since = min(revised.values())
-        if since < sessions[0]:
+        since, until = min(revised.values()), max(end for _, end in fetched.known.values())
+        if until > sessions[-1]:
+            report.notes["backfill_again"] = f"{since} to {until}"
+        elif since < sessions[0]:
             report.notes["backfill_again"] = f"{since} to {sessions[0] - timedelta(days=1)}"
     return report
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from closingbell.errors import BatchError
+from closingbell.errors import BatchError, ProviderError
 
 MAX_FAILED_SHARE = 0.5
 
@@ -34,6 +34,8 @@ class StepReport:
         Anything else worth showing.
     sample : sequence of mapping
         A small table for people.
+    can_pass : int
+        How many of the failures trying again may mend.
     """
 
     table: str
@@ -45,13 +47,21 @@ class StepReport:
     coverage: float | None = None
     notes: dict[str, str | int | float] = field(default_factory=dict)
     sample: Sequence[Mapping[str, object]] = ()
+    can_pass: int = 0
 
-    def require_majority(self) -> StepReport:
-        """Return the report, or raise `BatchError` when over half of the items failed: then the fault is not theirs."""
-        if self.items and len(self.failed) > MAX_FAILED_SHARE * self.items:
+    def require_majority(self, population: int) -> StepReport:
+        """Return the report, or raise `BatchError` when over half of all have failed: then the fault is not theirs.
+
+        Parameters
+        ----------
+        population : int
+            All that the step could have to do with. What is due on one night may be a single bad symbol.
+        """
+        if len(self.failed) > MAX_FAILED_SHARE * population:
             name, reason = next(iter(self.failed.items()))
-            raise BatchError(
-                f"{len(self.failed)} of {self.items} items failed, for example {name}: {reason}",
+            kind = ProviderError if self.can_pass > len(self.failed) / 2 else BatchError
+            raise kind(
+                f"{len(self.failed)} of {population} items failed, for example {name}: {reason}",
                 "Check the provider; rows that were good before are untouched",
             )
         return self

@@ -1,8 +1,10 @@
 """Write a migration: ``python -m closingbell.migrations "what changes"`` compares the models with the database."""
 
-import sys
+import argparse
 
 from closingbell import runtime
 from closingbell.repositories import schema
 
-schema.add_revision(runtime.open_database(), sys.argv[1])
+parser = argparse.ArgumentParser(prog="python -m closingbell.migrations", description="Write a migration.")
+parser.add_argument("message", help="what changes, in a few words")
+schema.add_revision(runtime.open_database(), parser.parse_args().message)

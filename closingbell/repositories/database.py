@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
 from closingbell.errors import DatabaseError
@@ -35,7 +35,7 @@ def warehouse_url(url: str | URL) -> URL:
 def dagster_url(url: str | URL) -> str:
     """Return the URL with the driver that Dagster's storage needs.
 
-    Its event watcher sends ``NOTIFY`` with a bound parameter, which works with psycopg2 only; and SQLAlchemy 2.1 reads
+    Storing an event sends ``NOTIFY`` with a bound parameter, which works with psycopg2 only; and SQLAlchemy 2.1 reads
     a bare ``postgresql://`` as psycopg 3.
     """
     return _postgresql(url).set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
@@ -104,7 +104,13 @@ class Database:
             if not self._known_to(connection):
                 connection.execution_options(isolation_level="AUTOCOMMIT")
                 name = connection.dialect.identifier_preparer.quote(self.url.database or "")
-                connection.execute(text(f"CREATE DATABASE {name}"))
+                try:
+                    connection.execute(text(f"CREATE DATABASE {name}"))
+                except ProgrammingError as error:
+                    raise DatabaseError(
+                        f"cannot create the database {self.url.database}: {str(error.orig).strip()}",
+                        "Create it beforehand, or give the user the right to create databases",
+                    ) from error
 
     def _known_to(self, connection: Connection) -> bool:
         query = text("SELECT 1 FROM pg_database WHERE datname = :name")

@@ -7,15 +7,29 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Text, Update, case, cast, func, literal, select, update
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Text,
+    Update,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, JSONPATH, insert
 
 from closingbell.tables import BatchRun
 
 MAX_FAILED_ITEMS = 100
 """Failed items kept by name in a row; `items_failed` counts them all."""
 
-RUNNING = "running"
+RUNNING, FAILED, CANCELED = "running", "failed", "canceled"
 
 
 @dataclass(frozen=True)
@@ -51,6 +65,10 @@ def begin(connection: Connection, story: Story, trigger: str, now: datetime) -> 
             where=BatchRun.run_id != story.run_id,
         )
     )
+    # A step that is tried again within its run takes back that the run has failed.
+    others = func.jsonb_path_query_array(BatchRun.failed_items, cast('$[*] ? (@.item != "run")', JSONPATH))
+    again = _of_run(story).where(BatchRun.status == FAILED)
+    connection.execute(again.values(status=RUNNING, finished_at=None, duration_ms=None, failed_items=others))
 
 
 def record_step(
@@ -79,13 +97,13 @@ def finish(connection: Connection, story: Story, now: datetime, steps: Sequence[
     connection.execute(
         _of_run(story)
         .where(BatchRun.phases.op("?&")(cast(list(steps), ARRAY(Text))))
-        .values(status=case((BatchRun.items_failed > 0, "completed_with_warnings"), else_="completed"), **_ended(now))
+        .values(status=_completed(), **_ended(now))
     )
 
 
-def fail(connection: Connection, story: Story, now: datetime, reason: str) -> None:
-    """Close the story as failed, with the reason."""
-    connection.execute(_of_run(story).values(**_failed(reason), **_ended(now)))
+def fail(connection: Connection, story: Story, now: datetime, reason: str, step: str = "") -> None:
+    """Close the story as failed, with the step and the reason."""
+    connection.execute(_of_run(story).values(**_failed(reason, step), **_ended(now)))
 
 
 def _of_run(story: Story) -> Update:
@@ -99,23 +117,41 @@ def _ended(now: datetime) -> dict[str, Any]:
     return {"finished_at": now, "duration_ms": cast(milliseconds, Integer)}
 
 
-def _failed(reason: str) -> dict[str, Any]:
-    item = [{"step": "", "item": "run", "reason": reason}]
-    return {"status": "failed", "failed_items": BatchRun.failed_items.op("||")(literal(item, type_=JSONB))}
+def _failed(reason: str, step: str = "") -> dict[str, Any]:
+    item = [{"step": step, "item": "run", "reason": reason}]
+    return {"status": FAILED, "failed_items": BatchRun.failed_items.op("||")(literal(item, type_=JSONB))}
 
 
-def runs_underway(connection: Connection) -> list[str]:
-    """Return the runs whose stories are still open."""
-    return list(connection.execute(select(BatchRun.run_id).where(BatchRun.status == RUNNING).distinct()).scalars())
+def runs_to_verify(connection: Connection, since: datetime) -> list[str]:
+    """Return the runs whose stories are open, or have ended well since a moment: the run may know better."""
+    told = or_(BatchRun.status == RUNNING, and_(BatchRun.finished_at >= since, BatchRun.status.startswith("completed")))
+    return list(connection.execute(select(BatchRun.run_id).where(told).distinct()).scalars())
 
 
 def end_run(connection: Connection, run_id: str, status: str, now: datetime, reason: str) -> None:
-    """Close whatever story of a run is still open, because the run could not do so itself."""
-    statement = update(BatchRun).where(BatchRun.status == RUNNING, BatchRun.run_id == run_id)
+    """Close the story of a run that could not do so itself, or whose checks have failed after it."""
+    statement = update(BatchRun).where(BatchRun.run_id == run_id, BatchRun.status.not_in([FAILED, CANCELED]))
     connection.execute(statement.values(**{**_failed(reason), "status": status}, **_ended(now)))
 
 
-def latest(connection: Connection, limit: int) -> list[BatchRun]:
-    """Return the rows that began last, newest first."""
-    query = select(BatchRun).order_by(BatchRun.started_at.desc(), BatchRun.session.desc()).limit(limit)
+def complete_run(connection: Connection, run_id: str, now: datetime) -> None:
+    """Close what is open of the story of a run that has ended well."""
+    statement = update(BatchRun).where(BatchRun.run_id == run_id, BatchRun.status == RUNNING)
+    connection.execute(statement.values(status=_completed(), **_ended(now)))
+
+
+def _completed() -> ColumnElement[str]:
+    return case((BatchRun.items_failed > 0, "completed_with_warnings"), else_="completed")
+
+
+def story(connection: Connection, job_type: str, session: date) -> BatchRun | None:
+    """Return the row of a job type and session."""
+    query = select(BatchRun.__table__).where(BatchRun.job_type == job_type, BatchRun.session == session)
+    row = connection.execute(query).mappings().one_or_none()
+    return None if row is None else BatchRun(**row)
+
+
+def since(connection: Connection, moment: datetime) -> list[BatchRun]:
+    """Return the rows that began at or after a moment, oldest first."""
+    query = select(BatchRun.__table__).where(BatchRun.started_at >= moment).order_by(BatchRun.started_at, BatchRun.id)
     return [BatchRun(**row) for row in connection.execute(query).mappings()]

@@ -48,10 +48,12 @@ def read_matrix(connection: Connection, sessions: Dates, symbol_ids: Ints, serie
     with array_cursor(driver(connection)) as cursor:
         cursor.execute(query, (sessions[0].item(), sessions[-1].item(), len(place) - 1))
         for session, ids, *values_of in cursor:
-            columns = place[ids]
+            row, columns = row_of.get(session), place[ids]
+            if row is None:
+                continue  # stored before the day was announced to be closed
             wanted = columns >= 0
             for name, values in zip(series, values_of, strict=True):
-                matrices[name][row_of[session], columns[wanted]] = values[wanted]
+                matrices[name][row, columns[wanted]] = values[wanted]
     return matrices
 
 

@@ -1,0 +1,75 @@
+"""The plant's jobs: what each one does, which of them a mode has, and when they are due."""
+
+from __future__ import annotations
+
+from datetime import time
+from enum import StrEnum
+
+from closingbell.errors import ConfigurationError
+
+
+class JobType(StrEnum):
+    """What can run; of each type one at a time."""
+
+    SYMBOL_BATCH = "symbol_batch"
+    PORTFOLIO_REFRESH = "portfolio_refresh"
+    SYMBOL_ONBOARDING = "symbol_onboarding"
+    DAILY_BATCH = "daily_batch"
+    FEEDBACK_LEARNING = "feedback_learning"
+    ADMIN_METRICS = "admin_metrics"
+
+
+SYMBOL_STEPS = ("prices", "option_prices", "company_profiles", "fundamentals", "symbol_factors", "symbol_metrics")
+PORTFOLIO_STEPS = ("portfolio_snapshots", "portfolio_factor_exposures")
+
+STEPS: dict[JobType, tuple[str, ...]] = {
+    JobType.SYMBOL_BATCH: SYMBOL_STEPS,
+    JobType.PORTFOLIO_REFRESH: PORTFOLIO_STEPS,
+    JobType.DAILY_BATCH: (*SYMBOL_STEPS, *PORTFOLIO_STEPS),
+}
+"""The assets that each batch materializes, in order."""
+
+POOLS: dict[JobType, tuple[JobType, ...]] = {
+    **{job: (job,) for job in JobType},
+    JobType.DAILY_BATCH: (JobType.SYMBOL_BATCH, JobType.PORTFOLIO_REFRESH),
+}
+"""What a job keeps others from: the combined batch does the work of two."""
+
+DUE: dict[JobType, time] = {
+    JobType.FEEDBACK_LEARNING: time(20, 0),
+    JobType.ADMIN_METRICS: time(20, 30),
+    JobType.SYMBOL_BATCH: time(21, 0),
+    JobType.DAILY_BATCH: time(21, 0),
+    JobType.PORTFOLIO_REFRESH: time(21, 30),
+}
+"""When each job starts by itself, in New York."""
+
+
+def batches(*, v2: bool) -> tuple[JobType, ...]:
+    """Return the batches that a mode has, in the order in which they run."""
+    return (JobType.SYMBOL_BATCH, JobType.PORTFOLIO_REFRESH) if v2 else (JobType.DAILY_BATCH,)
+
+
+def available(*, v2: bool) -> tuple[JobType, ...]:
+    """Return every job that a mode has."""
+    return (*batches(v2=v2), JobType.FEEDBACK_LEARNING, JobType.ADMIN_METRICS)
+
+
+def require_available(name: str, *, v2: bool) -> JobType:
+    """Return the job type of that name.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such job, or the mode does not have it.
+    """
+    known = ", ".join(available(v2=v2))
+    if name not in list(JobType):
+        raise ConfigurationError(f"there is no job {name!r}", f"Choose one of {known}")
+    job = JobType(name)
+    if job not in available(v2=v2):
+        raise ConfigurationError(
+            f"there is no {job} while BATCH_V2_ENABLED is {str(v2).lower()}",
+            f"Choose one of {known}, or set BATCH_V2_ENABLED={str(not v2).lower()} and restart",
+        )
+    return job

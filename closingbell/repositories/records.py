@@ -1,0 +1,96 @@
+"""What the plant keeps about itself: users' corrections, requests to the API, figures by day."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+
+from sqlalchemy import Connection, delete, text
+from sqlalchemy.dialects.postgresql import insert
+
+from closingbell.tables import ApiRequest, SymbolCorrection
+
+AGREEING_PORTFOLIOS = 3
+"""How many portfolios must correct a ticker alike for it to be suggested to others."""
+
+DAY = "((:day)::timestamp AT TIME ZONE 'America/New_York')"
+NEXT_DAY = "((:day)::timestamp + interval '1 day') AT TIME ZONE 'America/New_York'"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One answered request: when, which route, with which status, and in how many milliseconds."""
+
+    answered_at: datetime
+    route: str
+    status: int
+    duration_ms: float
+
+
+def record_correction(connection: Connection, portfolio_id: int, wrong: str, meant: str) -> None:
+    """Remember that a user has edited one ticker into another; the last edit of a portfolio counts."""
+    statement = insert(SymbolCorrection).values(portfolio_id=portfolio_id, wrong=wrong, meant=meant)
+    changed = {"meant": statement.excluded.meant}
+    connection.execute(statement.on_conflict_do_update(index_elements=["portfolio_id", "wrong"], set_=changed))
+
+
+def learn_aliases(connection: Connection) -> int:
+    """Derive the aliases from the corrections anew; return how many there are.
+
+    Of several corrections of one ticker the one that most portfolios agree on counts.
+    """
+    connection.execute(text("DELETE FROM symbol_aliases"))
+    learnt = connection.execute(
+        text("""
+            INSERT INTO symbol_aliases (alias, symbol, portfolios)
+            SELECT DISTINCT ON (c.wrong) c.wrong, c.meant, count(*)
+            FROM symbol_corrections c JOIN symbol_universe u ON u.symbol = c.meant AND u.status = 'active'
+            GROUP BY c.wrong, c.meant HAVING count(*) >= :agreeing
+            ORDER BY c.wrong, count(*) DESC, c.meant
+            RETURNING alias
+        """),
+        {"agreeing": AGREEING_PORTFOLIOS},
+    )
+    return len(learnt.all())
+
+
+def record_requests(connection: Connection, requests: Sequence[Request]) -> None:
+    """Keep answered requests until their day's figures are taken and their time is over."""
+    if requests:
+        connection.execute(insert(ApiRequest), [asdict(request) for request in requests])
+
+
+def collect_metrics(connection: Connection, day: date) -> int:
+    """Write the figures of a day in New York in place of those that were there; return how many."""
+    connection.execute(text("DELETE FROM daily_metrics WHERE day = :day"), {"day": day})
+    written = connection.execute(
+        text(f"""
+            WITH requests AS (
+                SELECT * FROM api_requests WHERE answered_at >= {DAY} AND answered_at < {NEXT_DAY}
+            ),
+            runs AS (
+                SELECT DISTINCT run_id, job_type, status, duration_ms FROM batch_run_history
+                WHERE started_at >= {DAY} AND started_at < {NEXT_DAY}
+            )
+            INSERT INTO daily_metrics (day, name, value)
+            SELECT :day, name, value FROM (
+                SELECT 'api_requests' AS name, count(*)::float8 AS value FROM requests
+                UNION ALL SELECT 'api_errors', count(*) FILTER (WHERE status >= 500) FROM requests
+                UNION ALL SELECT 'api_p50_ms', percentile_cont(0.5) WITHIN GROUP (ORDER BY duration_ms) FROM requests
+                UNION ALL SELECT 'api_p95_ms', percentile_cont(0.95) WITHIN GROUP (ORDER BY duration_ms) FROM requests
+                UNION ALL SELECT job_type || '_' || status, count(*) FROM runs GROUP BY job_type, status
+                UNION ALL SELECT job_type || '_ms', max(duration_ms) FROM runs GROUP BY job_type
+                UNION ALL SELECT 'symbols_' || status, count(*) FROM symbol_universe GROUP BY status
+            ) AS figures
+            RETURNING name
+        """),  # noqa: S608 - our own constants
+        {"day": day},
+    )
+    return len(written.all())
+
+
+def delete_requests(connection: Connection, before: datetime) -> int:
+    """Forget the requests answered before a moment; return how many."""
+    gone = connection.execute(delete(ApiRequest).where(ApiRequest.answered_at < before).returning(ApiRequest.id))
+    return len(gone.all())

@@ -1,0 +1,79 @@
+"""Starts a batch that could not start at its time, and gives up on one that has waited too long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+
+import dagster as dg
+
+from assets.jobs import BATCH_JOBS
+from closingbell import runtime
+from closingbell.jobs import DUE, JobType, batches
+from closingbell.planning import SYMBOL_BATCH_PATIENCE, last_due
+from closingbell.repositories import history
+from closingbell.repositories.database import Database
+from closingbell.repositories.history import Story
+from closingbell.settings import load_settings
+from resources.market import Market
+from resources.progress import unfinished
+from resources.tracker import ACTIVE, types_of
+from resources.warehouse import Warehouse
+from schedules.nightly import requests_for
+
+GRACE = timedelta(minutes=1)
+"""The schedule's own run appears in this time."""
+
+NIGHT = timedelta(hours=6)
+"""How long after its time a batch may still start by itself; then the next night takes it up."""
+
+GIVEN_UP = "the symbol batch was not whole by {:%H:%M} New York; the next night takes these sessions up again"
+
+
+@dg.sensor(minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING, jobs=BATCH_JOBS)
+def catch_up(
+    context: dg.SensorEvaluationContext, warehouse: Warehouse, market: Market
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Start the batches that are due and have not started: late upstream, a busy queue, a daemon that was down."""
+    moment = runtime.planning_now()
+    for job in batches(v2=load_settings().batch_v2_enabled):
+        yield from _catch_up(context.instance, warehouse.open(), market, job, moment)
+
+
+def _catch_up(
+    instance: dg.DagsterInstance, database: Database, market: Market, job: JobType, moment: datetime
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    due = last_due(market.calendar(), moment, DUE[job])
+    waited = moment - due
+    if not GRACE <= waited <= NIGHT:
+        yield dg.SkipReason(f"{job}: its time was {due:%Y-%m-%d %H:%M}")
+        return
+    target = market.latest_session(due)
+    if any(job in types_of(record.dagster_run) for record in instance.get_run_records(dg.RunsFilter(statuses=ACTIVE))):
+        yield dg.SkipReason(f"{job}: underway")
+        return
+    with database.transaction() as connection:
+        told = history.story(connection, job, target)
+    if told is not None and told.started_at >= due and told.status in {history.FAILED, history.CANCELED}:
+        yield dg.SkipReason(f"{job}: has {told.status} tonight")
+        return
+    if job is JobType.PORTFOLIO_REFRESH and waited >= SYMBOL_BATCH_PATIENCE and _lacks(instance, market, target):
+        _give_up(instance, database, market, target, moment, due + SYMBOL_BATCH_PATIENCE)
+        yield dg.SkipReason(f"{job}: given up for tonight")
+        return
+    yield from requests_for(instance, market, job, target, waited)
+
+
+def _lacks(instance: dg.DagsterInstance, market: Market, target: date) -> bool:
+    return target in unfinished(instance, market.calendar(), JobType.SYMBOL_BATCH, target)
+
+
+def _give_up(
+    instance: dg.DagsterInstance, database: Database, market: Market, target: date, moment: datetime, deadline: datetime
+) -> None:
+    """Close the night's story as failed, which the alerts pick up."""
+    sessions = unfinished(instance, market.calendar(), JobType.PORTFOLIO_REFRESH, target)
+    story = Story(JobType.PORTFOLIO_REFRESH, sessions, run_id="")
+    with database.transaction() as connection:
+        history.begin(connection, story, "catch_up", moment)
+        history.fail(connection, story, moment, GIVEN_UP.format(deadline))

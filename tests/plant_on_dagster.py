@@ -1,0 +1,68 @@
+"""An install whose jobs run in the test's own process, on Dagster's storage in PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+from sqlalchemy import text
+
+from cli import install
+from closingbell import runtime
+from closingbell.repositories.database import Database
+from closingbell.settings import load_settings
+from definitions import defs
+from resources.tracker import RANGE_END, RANGE_START
+
+SHARED = (load_settings, runtime.open_database, runtime.open_provider, runtime.trading_calendar)
+
+
+@dataclass(frozen=True)
+class Plant:
+    """An install of its own: Dagster's instance and the product's database."""
+
+    instance: dg.DagsterInstance
+    database: Database
+
+    def execute(self, job: str, start: date, end: date) -> dg.ExecuteInProcessResult:
+        """Run a job for a range of sessions."""
+        return defs.resolve_job_def(job).execute_in_process(
+            instance=self.instance, tags={RANGE_START: str(start), RANGE_END: str(end)}, raise_on_error=False
+        )
+
+    def stories(self) -> list[tuple[str, date, str, list[str]]]:
+        """Return job type, session, status and reasons of the whole history."""
+        query = "SELECT job_type, session, status, failed_items FROM batch_run_history ORDER BY 1, 2"
+        with self.database.transaction() as connection:
+            return [
+                (row.job_type, row.session, row.status, [item["reason"] for item in row.failed_items])
+                for row in connection.execute(text(query))
+            ]
+
+
+@contextmanager
+def plant_in(folder: Path, database: Database, **variables: str) -> Iterator[Plant]:
+    """Make this process an install, as long as the block lasts."""
+    before = dict(os.environ)
+    os.environ.update(
+        CLOSINGBELL_HOME=str(folder), DATABASE_URL=database.url.render_as_string(hide_password=False), **variables
+    )
+    forget()
+    install.prepare(load_settings())
+    Database(os.environ["DAGSTER_STORAGE_URL"]).create()
+    with dg.DagsterInstance.get() as instance:
+        yield Plant(instance, database)
+    os.environ.clear()
+    os.environ.update(before)
+    forget()
+
+
+def forget() -> None:
+    """Let what is read once per process be read again."""
+    for shared in SHARED:
+        shared.cache_clear()

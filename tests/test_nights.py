@@ -1,0 +1,307 @@
+"""Nights as the schedules and sensors live them, over the real definitions, with a moved clock."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from plant import copy_of, hashes, run_batch
+from plant_on_dagster import Plant, forget, plant_in
+from provider_contract import nyse
+from sqlalchemy import text
+
+from closingbell import runtime
+from closingbell.calendar import NEW_YORK
+from closingbell.jobs import PORTFOLIO_STEPS, SYMBOL_STEPS, JobType
+from closingbell.postgres import EmbeddedPostgres
+from closingbell.providers.demo import DemoProvider
+from closingbell.repositories import records
+from definitions import defs
+from resources import Market, Warehouse
+from resources.tracker import DAY_TAG, RANGE_START
+
+THANKSGIVING = date(2022, 11, 24)
+COMPUTED = ("market_data_cache", "symbol_factor_exposures", "symbol_daily_metrics", "portfolio_snapshots")
+
+
+def at(day: date, hour: int, minute: int = 0) -> datetime:
+    """Return a moment of New York."""
+    return datetime.combine(day, time(hour, minute), NEW_YORK).astimezone(UTC)
+
+
+def tick(plant: Plant, job: JobType, moment: datetime) -> list[dg.RunRequest]:
+    """Evaluate a schedule of the definitions at a moment; return what it asks for."""
+    schedule = next(each for each in defs.schedules or () if each.job_name == job.value)  # type: ignore[union-attr]
+    context = dg.build_schedule_context(
+        instance=plant.instance, scheduled_execution_time=moment, resources={"market": Market()}
+    )
+    found: object = schedule(context)  # type: ignore[operator]
+    results = list(found) if isinstance(found, Iterator) else [found]
+    return [each for each in results if isinstance(each, dg.RunRequest)]
+
+
+def sense(
+    plant: Plant, name: str, moment: datetime, cursor: str | None = None
+) -> tuple[list[dg.RunRequest], list[str], str]:
+    """Evaluate a sensor of the definitions; return its requests, its reasons and its cursor."""
+    os.environ["CLOSINGBELL_CLOCK"] = moment.isoformat()
+    forget()
+    resources = {"market": Market(), "warehouse": Warehouse()}
+    with dg.build_sensor_context(instance=plant.instance, cursor=cursor, resources=resources) as context:
+        sensor = next(each for each in defs.sensors or () if each.name == name)
+        found: object = sensor(context)
+        results: list[object] = list(found) if isinstance(found, Iterator) else [found]
+        requests = [each for each in results if isinstance(each, dg.RunRequest)]
+        reasons = [str(each.skip_message) for each in results if isinstance(each, dg.SkipReason)]
+        return requests, reasons, context.cursor or ""
+
+
+def work(plant: Plant, requests: list[dg.RunRequest], job: JobType | None = None) -> None:
+    """Do what was asked for."""
+    for request in requests:
+        name = request.job_name or (job or JobType.SYMBOL_BATCH).value
+        result = defs.resolve_job_def(name).execute_in_process(
+            instance=plant.instance, tags=request.tags, raise_on_error=False
+        )
+        assert result.success, name
+
+
+def night(plant: Plant, day: date) -> None:
+    """Live one night: both ticks."""
+    work(plant, tick(plant, JobType.SYMBOL_BATCH, at(day, 21)))
+    work(plant, tick(plant, JobType.PORTFOLIO_REFRESH, at(day, 21, 30)))
+
+
+def computed(plant: Plant) -> dict[str, Counter[str]]:
+    """Return, by asset, how often each of its partitions has been materialized."""
+    found: dict[str, Counter[str]] = {}
+    for asset in (*SYMBOL_STEPS, *PORTFOLIO_STEPS):
+        records_of = plant.instance.fetch_materializations(dg.AssetKey(asset), limit=5000).records
+        found[asset] = Counter(str(record.partition_key) for record in records_of)
+    return found
+
+
+def test_weeks_with_holidays_clock_changes_missed_nights_and_a_restart_end_whole(
+    server: EmbeddedPostgres, seeded_template: str, demo: DemoProvider, tmp_path: Path
+) -> None:
+    database = copy_of(server, seeded_template)
+    lived = nyse().sessions(date(2022, 11, 4), date(2022, 11, 28))
+    missed = {date(2022, 11, 15), date(2022, 11, 16), date(2022, 11, 17)}
+    days = [lived[0] + timedelta(days=offset) for offset in range(25)]
+    for half in (days[:15], days[15:]):  # between them every process is restarted
+        with plant_in(tmp_path, database) as plant:
+            for day in half:
+                if day not in missed and day.weekday() < 5:  # the cron expression has no weekends
+                    night(plant, day)
+            counts = computed(plant)
+    for asset, sessions in counts.items():
+        assert sessions == Counter({session.isoformat(): 1 for session in lived}), asset
+    whole = copy_of(server, seeded_template)
+    run_batch(whole, demo, lived)
+    assert hashes(database, COMPUTED) == hashes(whole, COMPUTED)
+    with database.transaction() as connection:
+        told = connection.execute(text("SELECT job_type, status, count(*) FROM batch_run_history GROUP BY 1, 2"))
+        assert sorted(map(tuple, told)) == [
+            ("portfolio_refresh", "completed", len(lived)),
+            ("symbol_batch", "completed", len(lived)),
+        ]
+
+
+@pytest.mark.parametrize("day", [date(2022, 3, 14), date(2022, 11, 7), date(2022, 11, 25)])
+def test_the_night_after_a_clock_change_or_a_half_day_asks_for_its_session(plant: Plant, day: date) -> None:
+    assert [
+        request.tags["dagster/asset_partition_range_end"] for request in tick(plant, JobType.SYMBOL_BATCH, at(day, 21))
+    ] == [day.isoformat()]
+
+
+def test_on_a_holiday_nothing_is_asked_for(plant: Plant) -> None:
+    assert tick(plant, JobType.SYMBOL_BATCH, at(THANKSGIVING, 21)) == []
+    assert tick(plant, JobType.PORTFOLIO_REFRESH, at(THANKSGIVING, 21, 30)) == []
+
+
+def test_a_session_whose_factors_are_missing_is_taken_up_again(plant: Plant) -> None:
+    monday, tuesday = date(2022, 11, 28), date(2022, 11, 29)
+    defs.resolve_job_def("symbol_batch").execute_in_process(
+        instance=plant.instance, partition_key=str(monday), asset_selection=[dg.AssetKey("prices")]
+    )
+    requests = tick(plant, JobType.SYMBOL_BATCH, at(tuesday, 21))
+    assert [(request.tags[RANGE_START]) for request in requests] == [str(monday)]
+
+
+# ---------------------------------------------------------------- the refresh waits
+
+DAY = date(2022, 11, 29)
+FRIDAY, MONDAY = date(2022, 11, 25), date(2022, 11, 28)
+
+
+def test_a_symbol_batch_late_by_twenty_minutes_is_followed_by_the_refresh_at_once(plant: Plant) -> None:
+    night(plant, MONDAY)
+    assert tick(plant, JobType.PORTFOLIO_REFRESH, at(DAY, 21, 30)) == []
+    requests, reasons, _ = sense(plant, "catch_up", at(DAY, 21, 45))
+    assert f"waiting: the symbol batch of {DAY} is not whole" in reasons
+    # The symbol batch has not started either: the sensor asks for it.
+    assert [request.job_name for request in requests] == ["symbol_batch"]
+    work(plant, requests)
+    requests, _, _ = sense(plant, "catch_up", at(DAY, 21, 50))
+    assert [request.job_name for request in requests] == ["portfolio_refresh"]
+    work(plant, requests)
+    requests, reasons, _ = sense(plant, "catch_up", at(DAY, 21, 51))
+    assert requests == []
+    assert set(reasons) == {f"every session up to {DAY} is whole"}
+
+
+def test_a_symbol_batch_late_by_two_hours_makes_the_refresh_fail_at_half_past_ten_and_the_next_night_heals(
+    plant: Plant,
+) -> None:
+    night(plant, FRIDAY)
+    tick(plant, JobType.PORTFOLIO_REFRESH, at(MONDAY, 21, 30))
+    sense(plant, "catch_up", at(MONDAY, 22, 29))
+    assert [told for told in plant.stories() if told[1] == MONDAY] == []
+    _, reasons, _ = sense(plant, "catch_up", at(MONDAY, 22, 30))
+    assert "portfolio_refresh: given up for tonight" in reasons
+    told = [told for told in plant.stories() if told[1] == MONDAY]
+    assert told == [
+        (
+            "portfolio_refresh",
+            MONDAY,
+            "failed",
+            ["the symbol batch was not whole by 22:30 New York; the next night takes these sessions up again"],
+        )
+    ]
+    _, reasons, _ = sense(plant, "catch_up", at(MONDAY, 22, 31))
+    assert "portfolio_refresh: has failed tonight" in reasons
+    work(plant, tick(plant, JobType.SYMBOL_BATCH, at(MONDAY, 23)))
+    requests, _, _ = sense(plant, "catch_up", at(MONDAY, 23, 1))
+    assert requests == []
+    night(plant, DAY)
+    assert [(job, status) for job, day, status, _ in plant.stories() if day in {MONDAY, DAY}] == [
+        ("portfolio_refresh", "completed"),
+        ("portfolio_refresh", "completed"),
+        ("symbol_batch", "completed"),
+        ("symbol_batch", "completed"),
+    ]
+
+
+def test_a_batch_that_failed_tonight_waits_for_the_next_night(plant: Plant) -> None:
+    with plant.database.transaction() as connection:
+        connection.execute(text("UPDATE symbol_universe SET status = 'inactive'"))
+    result = defs.resolve_job_def("symbol_batch").execute_in_process(
+        instance=plant.instance, partition_key=str(DAY), raise_on_error=False
+    )
+    assert not result.success
+    requests, reasons, _ = sense(plant, "catch_up", at(DAY, 21, 5))
+    assert requests == []
+    assert "symbol_batch: has failed tonight" in reasons
+
+
+# ---------------------------------------------------------------- alerts
+
+
+@pytest.fixture
+def webhook() -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """A server that remembers what it is told."""
+    received: list[dict[str, str]] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Receiver)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/", received
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_late_batch_and_data_that_lag_behind_are_told_once(
+    plant: Plant, webhook: tuple[str, list[dict[str, str]]]
+) -> None:
+    url, received = webhook
+    os.environ["CLOSINGBELL_ALERT_WEBHOOK"] = url
+    night(plant, FRIDAY)
+    cursor = sense(plant, "alerts", at(MONDAY, 21, 14))[2]
+    assert received == []
+    cursor = sense(plant, "alerts", at(MONDAY, 21, 15), cursor)[2]
+    assert [(alert["kind"], alert["level"]) for alert in received] == [("batch_late", "critical")]
+    assert received[0]["text"] == f"symbol_batch of {MONDAY}, due at 2022-11-28 21:00 New York, has not started"
+    cursor = sense(plant, "alerts", at(MONDAY, 21, 16), cursor)[2]
+    assert len(received) == 1
+    cursor = sense(plant, "alerts", at(MONDAY, 22, 30), cursor)[2]
+    assert [(alert["kind"], alert["level"]) for alert in received[1:]] == [("data_behind", "warning")]
+    sense(plant, "alerts", at(DAY, 22, 30), cursor)
+    assert ("data_behind", "critical") in [(alert["kind"], alert["level"]) for alert in received[2:]]
+
+
+def test_a_failed_batch_is_told_with_its_reason_even_if_the_webhook_was_down_at_first(
+    plant: Plant, webhook: tuple[str, list[dict[str, str]]]
+) -> None:
+    url, received = webhook
+    with plant.database.transaction() as connection:
+        connection.execute(text("UPDATE symbol_universe SET status = 'inactive'"))
+    defs.resolve_job_def("symbol_batch").execute_in_process(
+        instance=plant.instance, partition_key=str(DAY), raise_on_error=False
+    )
+    os.environ["CLOSINGBELL_ALERT_WEBHOOK"] = "http://127.0.0.1:1/"
+    moment = runtime.now()
+    cursor = sense(plant, "alerts", moment)[2]
+    os.environ["CLOSINGBELL_ALERT_WEBHOOK"] = url
+    sense(plant, "alerts", moment + timedelta(minutes=1), cursor)
+    failed = [alert["text"] for alert in received if alert["kind"] == "batch_failed"]
+    assert len(failed) == 1
+    assert "the universe has no active symbols" in failed[0]
+
+
+# ---------------------------------------------------------------- records
+
+
+def test_a_correction_that_three_portfolios_agree_on_becomes_an_alias(plant: Plant) -> None:
+    with plant.database.transaction() as connection:
+        for portfolio in (1, 2, 3):
+            records.record_correction(connection, portfolio, "APPL", "AAPL")
+        records.record_correction(connection, 1, "MSTF", "MSFT")
+    day = date(2022, 11, 28)
+    work(plant, tick(plant, JobType.FEEDBACK_LEARNING, at(day, 20)), JobType.FEEDBACK_LEARNING)
+    with plant.database.transaction() as connection:
+        found = connection.execute(text("SELECT alias, symbol, portfolios FROM symbol_aliases")).all()
+    assert [tuple(row) for row in found] == [("APPL", "AAPL", 3)]
+    assert plant.stories() == [("feedback_learning", day, "completed", [])]
+
+
+def test_admin_metrics_writes_yesterday_s_figures_and_forgets_old_requests(plant: Plant) -> None:
+    day = date(2022, 11, 28)
+    yesterday = at(day - timedelta(days=1), 12)
+    with plant.database.transaction() as connection:
+        asked = [records.Request(yesterday, "/portfolios", 200, float(ms)) for ms in range(1, 101)]
+        failed = records.Request(yesterday, "/portfolios", 503, 7.0)
+        others = [records.Request(at(day, 1), "/x", 200, 1.0), records.Request(at(date(2022, 9, 1), 1), "/x", 200, 1.0)]
+        records.record_requests(connection, [*asked, failed, *others])
+    for _ in range(2):
+        work(plant, tick(plant, JobType.ADMIN_METRICS, at(day, 20, 30)), JobType.ADMIN_METRICS)
+    with plant.database.transaction() as connection:
+        query = text("SELECT name, value FROM daily_metrics WHERE day = :day")
+        figures = dict(map(tuple, connection.execute(query, {"day": day - timedelta(days=1)})))
+        kept = connection.execute(text("SELECT count(*) FROM api_requests")).scalar_one()
+    assert figures["api_requests"] == 101
+    assert figures["api_errors"] == 1
+    assert figures["api_p50_ms"] == 50
+    assert figures["symbols_active"] == 34
+    assert kept == 102
+
+
+def test_the_day_of_a_record_job_is_that_of_its_tick(plant: Plant) -> None:
+    requests = tick(plant, JobType.ADMIN_METRICS, at(date(2022, 11, 28), 20, 30))
+    assert [request.tags[DAY_TAG] for request in requests] == ["2022-11-28"]
