@@ -9,8 +9,9 @@ from datetime import UTC, date, datetime
 import dagster as dg
 
 from closingbell.errors import ClosingBellError
-from closingbell.jobs import STEPS, JobType
+from closingbell.jobs import STEPS, JobType, require_available
 from closingbell.repositories.database import Database
+from closingbell.settings import load_settings
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 PARTITION = "dagster/partition"
@@ -123,9 +124,12 @@ class JobTracker:
 
         Raises
         ------
+        ConfigurationError
+            If the mode does not have the job.
         JobRunningError
             If one of the type runs already, whoever launched it; also if another caller was a millisecond faster.
         """
+        require_available(job_type, v2=load_settings().batch_v2_enabled)
         tags = {TRIGGER_TAG: trigger}
         if sessions:
             tags |= {RANGE_START: str(sessions[0]), RANGE_END: str(sessions[-1])}

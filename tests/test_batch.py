@@ -254,8 +254,10 @@ def test_a_symbol_that_fails_tonight_keeps_the_rows_of_last_night(seeded: Databa
     def fail(_answer: BarsAnswer, _start: date, _end: date) -> BarsAnswer:
         return Answer(Outcome.MALFORMED, reason="not JSON")
 
-    report = refresh_prices(seeded, SHORT[-2:], provider=Tampered(demo, {"AAPL": fail}), calendar=nyse())
+    provider = Tampered(demo, {"AAPL": fail})
+    report = refresh_prices(seeded, SHORT[-2:], provider=provider, calendar=nyse())
     assert report.failed == {"AAPL": "malformed: not JSON"}
+    assert [symbol for symbol, _, _ in provider.asked].count("AAPL") == 1  # one attempt a night
     assert hashes(seeded, ["market_data_cache"]) == before
 
 

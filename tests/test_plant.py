@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
 import dagster as dg
@@ -16,13 +16,14 @@ from sqlalchemy import text
 
 from cli.backfill import Outcome, backfill
 from closingbell import runtime
-from closingbell.errors import BatchError
+from closingbell.errors import BatchError, ConfigurationError
 from closingbell.jobs import PORTFOLIO_STEPS, STEPS, SYMBOL_STEPS, JobType, batches
 from closingbell.repositories import history
 from closingbell.repositories.history import Story
 from definitions import defs
 from resources import Warehouse
 from resources.orphans import end_orphans
+from resources.tracker import RANGE_END, RANGE_START, TRIGGER_TAG, JobRunningError, JobTracker
 from resources.warehouse import lease_of
 
 SESSIONS = last_sessions(6)
@@ -243,3 +244,61 @@ def test_a_run_holds_its_lease_while_it_works(plant: Plant) -> None:
     with dg.build_resources({"warehouse": Warehouse()}, instance=plant.instance, dagster_run=run):
         assert plant.database.is_leased(lease_of(run.run_id))
     assert not plant.database.is_leased(lease_of(run.run_id))
+
+
+# ---------------------------------------------------------------- the tracker
+
+
+def tracker_of(plant: Plant, launched: list[tuple[JobType, Mapping[str, str]]]) -> JobTracker:
+    """Return a tracker that remembers what it is to launch."""
+
+    def launch(job: JobType, tags: Mapping[str, str]) -> str:
+        launched.append((job, tags))
+        return "new"
+
+    return JobTracker(plant.instance, plant.database, launch)
+
+
+def test_the_tracker_sees_what_dagster_runs_whoever_launched_it(plant: Plant) -> None:
+    tracker = tracker_of(plant, [])
+    assert tracker.active_jobs() == []
+    assert tracker.get_current() is None
+    batch = start_run(plant)
+    from_the_ui = plant.instance.create_run_for_job(
+        defs.get_implicit_global_asset_job_def(),
+        asset_selection={dg.AssetKey(SNAPSHOTS)},
+        status=dg.DagsterRunStatus.QUEUED,
+    )
+    assert [(job.type, job.run_id) for job in tracker.active_jobs()] == [
+        (JobType.SYMBOL_BATCH, batch.run_id),
+        (JobType.PORTFOLIO_REFRESH, from_the_ui.run_id),
+    ]
+    current = tracker.get_current()
+    assert current is not None
+    assert current.type is JobType.SYMBOL_BATCH
+    assert tracker.is_running(JobType.PORTFOLIO_REFRESH)
+    plant.instance.report_run_canceled(from_the_ui)
+    assert not tracker.is_running(JobType.PORTFOLIO_REFRESH)
+    ended = tracker.get_job(JobType.SYMBOL_BATCH)
+    assert ended is not None
+    assert ended.run_id == batch.run_id
+
+
+def test_the_tracker_refuses_a_second_job_of_a_type_and_names_the_first(plant: Plant) -> None:
+    launched: list[tuple[JobType, Mapping[str, str]]] = []
+    tracker = tracker_of(plant, launched)
+    run = start_run(plant)
+    with pytest.raises(JobRunningError, match=run.run_id):
+        tracker.start_job(JobType.SYMBOL_BATCH, SESSIONS)
+    assert tracker.start_job(JobType.PORTFOLIO_REFRESH, SESSIONS, trigger="a person") == "new"
+    assert launched == [
+        (
+            JobType.PORTFOLIO_REFRESH,
+            {TRIGGER_TAG: "a person", RANGE_START: str(SESSIONS[0]), RANGE_END: str(SESSIONS[-1])},
+        )
+    ]
+
+
+def test_the_tracker_refuses_a_job_that_the_mode_does_not_have(plant: Plant) -> None:
+    with pytest.raises(ConfigurationError, match="there is no daily_batch while BATCH_V2_ENABLED is true"):
+        tracker_of(plant, []).start_job(JobType.DAILY_BATCH)
