@@ -267,7 +267,7 @@ def test_the_tracker_sees_what_dagster_runs_whoever_launched_it(plant: Plant) ->
     from_the_ui = plant.instance.create_run_for_job(
         defs.get_implicit_global_asset_job_def(),
         asset_selection={dg.AssetKey(SNAPSHOTS)},
-        status=dg.DagsterRunStatus.QUEUED,
+        status=dg.DagsterRunStatus.STARTING,
     )
     assert [(job.type, job.run_id) for job in tracker.active_jobs()] == [
         (JobType.SYMBOL_BATCH, batch.run_id),
