@@ -45,6 +45,10 @@ def alerts(context: dg.SensorEvaluationContext, warehouse: Warehouse, market: Ma
 def _found(instance: dg.DagsterInstance, connection: Connection, market: Market, moment: datetime) -> Iterator[Alert]:
     yield from batch_alerts(history.since(connection, moment - MEMORY))
     calendar, mode = market.calendar(), load_settings().batch_v2_enabled
+    expected = market.latest_session(last_due(calendar, moment - DONE_BY, DUE[JobType.SYMBOL_BATCH]))
+    fresh = measure_freshness(connection, calendar, expected=expected, now=moment)
+    if fresh.as_of is None:
+        return  # a new install, whose first batch people start
     active = {
         job
         for record in instance.get_run_records(dg.RunsFilter(statuses=ACTIVE))
@@ -58,8 +62,6 @@ def _found(instance: dg.DagsterInstance, connection: Connection, market: Market,
         started = job in active or (told is not None and told.started_at >= due)
         if moment - due >= START_PATIENCE and not started and target in unfinished(instance, calendar, job, target):
             yield late_alert(job, due, target)
-    expected = market.latest_session(last_due(calendar, moment - DONE_BY, DUE[JobType.SYMBOL_BATCH]))
-    fresh = measure_freshness(connection, calendar, expected=expected, now=moment)
     behind = behind_alert(expected, fresh.as_of, fresh.sessions_behind)
     if behind is not None:
         yield behind

@@ -33,11 +33,19 @@ GIVEN_UP = "the symbol batch was not whole by {:%H:%M} New York; the next night 
 @dg.sensor(minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING, jobs=BATCH_JOBS)
 def catch_up(
     context: dg.SensorEvaluationContext, warehouse: Warehouse, market: Market
-) -> Iterator[dg.RunRequest | dg.SkipReason]:
+) -> list[dg.RunRequest] | dg.SkipReason:
     """Start the batches that are due and have not started: late upstream, a busy queue, a daemon that was down."""
     moment = runtime.planning_now()
-    for job in batches(v2=load_settings().batch_v2_enabled):
-        yield from _catch_up(context.instance, warehouse.open(), market, job, moment)
+    found = [
+        each
+        for job in batches(v2=load_settings().batch_v2_enabled)
+        for each in _catch_up(context.instance, warehouse.open(), market, job, moment)
+    ]
+    requests = [each for each in found if isinstance(each, dg.RunRequest)]
+    # Dagster takes requests, or one reason why there are none.
+    return requests or dg.SkipReason(
+        "; ".join(str(each.skip_message) for each in found if isinstance(each, dg.SkipReason))
+    )
 
 
 def _catch_up(

@@ -316,6 +316,20 @@ def test_a_symbol_that_does_not_move_follows_no_factor(constant: float) -> None:
         assert np.isnan(getattr(stock, name)).all(), name
 
 
+def test_a_symbol_that_moves_exactly_with_the_market_leaves_no_residual() -> None:
+    """Rounding must not make the residual negative."""
+    random = np.random.default_rng(4)
+    multiples = random.uniform(-3, 3, 200)
+    returns = np.hstack([random.normal(0, 0.01, (ROWS, FUNDS)), np.zeros((ROWS, len(multiples)))])
+    returns[:, FUNDS:] = returns[:, [UNIVERSE.index("SPY")]] * multiples
+    symbols = [*REGRESSOR_FUNDS, *map(str, multiples)]
+    stocks = part(estimate(returns, WANTED, symbols), slice(None), range(FUNDS, len(symbols)))
+    np.testing.assert_allclose(stocks.beta[:, :, 0], np.tile(multiples, (WANTED, 1)), rtol=1e-10)
+    np.testing.assert_allclose(stocks.std_error[:, :, 0], 0.0, atol=1e-7)
+    np.testing.assert_allclose(stocks.r_squared[:, :, 0], 1.0, rtol=1e-10)
+    assert (stocks.r_squared[:, :, 0] <= 1.0).all()
+
+
 @pytest.mark.parametrize("fund", REGRESSOR_FUNDS)
 def test_a_fund_outside_the_universe_leaves_its_own_factors_unknown_and_the_others_as_they_are(fund: str) -> None:
     returns, gone = random_market(5), UNIVERSE.index(fund)
@@ -461,3 +475,8 @@ def test_a_gap_never_becomes_one_return_over_several_days() -> None:
     returns = simple_returns(close)
     np.testing.assert_allclose(returns[:, 0], [np.nan, np.nan, np.nan, np.nan, 0.1])
     np.testing.assert_allclose(returns[:, 1], [np.nan, 0.1, 0.1, np.nan, np.nan])
+
+
+def test_after_a_price_of_zero_there_is_no_return() -> None:
+    close = np.array([[2.0], [0.0], [3.0], [6.0]])
+    np.testing.assert_array_equal(simple_returns(close), [[np.nan], [-1.0], [np.nan], [1.0]])

@@ -43,25 +43,21 @@ def tick(plant: Plant, job: JobType, moment: datetime) -> list[dg.RunRequest]:
     context = dg.build_schedule_context(
         instance=plant.instance, scheduled_execution_time=moment, resources={"market": Market()}
     )
-    found: object = schedule(context)  # type: ignore[operator]
-    results = list(found) if isinstance(found, Iterator) else [found]
-    return [each for each in results if isinstance(each, dg.RunRequest)]
+    assert isinstance(schedule, dg.ScheduleDefinition)
+    return list(schedule.evaluate_tick(context).run_requests or ())
 
 
-def sense(
-    plant: Plant, name: str, moment: datetime, cursor: str | None = None
-) -> tuple[list[dg.RunRequest], list[str], str]:
-    """Evaluate a sensor of the definitions; return its requests, its reasons and its cursor."""
+def sense(plant: Plant, name: str, moment: datetime, cursor: str | None = None) -> tuple[list[dg.RunRequest], str, str]:
+    """Evaluate a sensor of the definitions as the daemon does; return its requests, its reason and its cursor."""
     os.environ["CLOSINGBELL_CLOCK"] = moment.isoformat()
     forget()
+    sensor = next(each for each in defs.sensors or () if each.name == name)
     resources = {"market": Market(), "warehouse": Warehouse()}
-    with dg.build_sensor_context(instance=plant.instance, cursor=cursor, resources=resources) as context:
-        sensor = next(each for each in defs.sensors or () if each.name == name)
-        found: object = sensor(context)
-        results: list[object] = list(found) if isinstance(found, Iterator) else [found]
-        requests = [each for each in results if isinstance(each, dg.RunRequest)]
-        reasons = [str(each.skip_message) for each in results if isinstance(each, dg.SkipReason)]
-        return requests, reasons, context.cursor or ""
+    with dg.build_sensor_context(
+        instance=plant.instance, cursor=cursor, resources=resources, definitions=defs
+    ) as context:
+        result = sensor.evaluate_tick(context)
+    return list(result.run_requests or ()), result.skip_message or "", result.cursor or ""
 
 
 def work(plant: Plant, requests: list[dg.RunRequest], job: JobType | None = None) -> None:
@@ -145,17 +141,16 @@ FRIDAY, MONDAY = date(2022, 11, 25), date(2022, 11, 28)
 def test_a_symbol_batch_late_by_twenty_minutes_is_followed_by_the_refresh_at_once(plant: Plant) -> None:
     night(plant, MONDAY)
     assert tick(plant, JobType.PORTFOLIO_REFRESH, at(DAY, 21, 30)) == []
-    requests, reasons, _ = sense(plant, "catch_up", at(DAY, 21, 45))
-    assert f"waiting: the symbol batch of {DAY} is not whole" in reasons
-    # The symbol batch has not started either: the sensor asks for it.
+    # The symbol batch has not started either: the sensor asks for it, and not for the refresh.
+    requests, _, _ = sense(plant, "catch_up", at(DAY, 21, 45))
     assert [request.job_name for request in requests] == ["symbol_batch"]
     work(plant, requests)
     requests, _, _ = sense(plant, "catch_up", at(DAY, 21, 50))
     assert [request.job_name for request in requests] == ["portfolio_refresh"]
     work(plant, requests)
-    requests, reasons, _ = sense(plant, "catch_up", at(DAY, 21, 51))
+    requests, reason, _ = sense(plant, "catch_up", at(DAY, 21, 51))
     assert requests == []
-    assert set(reasons) == {f"every session up to {DAY} is whole"}
+    assert set(reason.split("; ")) == {f"every session up to {DAY} is whole"}
 
 
 def test_a_symbol_batch_late_by_two_hours_makes_the_refresh_fail_at_half_past_ten_and_the_next_night_heals(
@@ -165,8 +160,7 @@ def test_a_symbol_batch_late_by_two_hours_makes_the_refresh_fail_at_half_past_te
     tick(plant, JobType.PORTFOLIO_REFRESH, at(MONDAY, 21, 30))
     sense(plant, "catch_up", at(MONDAY, 22, 29))
     assert [told for told in plant.stories() if told[1] == MONDAY] == []
-    _, reasons, _ = sense(plant, "catch_up", at(MONDAY, 22, 30))
-    assert "portfolio_refresh: given up for tonight" in reasons
+    sense(plant, "catch_up", at(MONDAY, 22, 30))
     told = [told for told in plant.stories() if told[1] == MONDAY]
     assert told == [
         (
@@ -176,11 +170,12 @@ def test_a_symbol_batch_late_by_two_hours_makes_the_refresh_fail_at_half_past_te
             ["the symbol batch was not whole by 22:30 New York; the next night takes these sessions up again"],
         )
     ]
-    _, reasons, _ = sense(plant, "catch_up", at(MONDAY, 22, 31))
-    assert "portfolio_refresh: has failed tonight" in reasons
+    requests, _, _ = sense(plant, "catch_up", at(MONDAY, 22, 31))
+    assert [request.job_name for request in requests] == ["symbol_batch"]
     work(plant, tick(plant, JobType.SYMBOL_BATCH, at(MONDAY, 23)))
-    requests, _, _ = sense(plant, "catch_up", at(MONDAY, 23, 1))
+    requests, reason, _ = sense(plant, "catch_up", at(MONDAY, 23, 1))
     assert requests == []
+    assert "portfolio_refresh: has failed tonight" in reason
     night(plant, DAY)
     assert [(job, status) for job, day, status, _ in plant.stories() if day in {MONDAY, DAY}] == [
         ("portfolio_refresh", "completed"),
@@ -197,9 +192,9 @@ def test_a_batch_that_failed_tonight_waits_for_the_next_night(plant: Plant) -> N
         instance=plant.instance, partition_key=str(DAY), raise_on_error=False
     )
     assert not result.success
-    requests, reasons, _ = sense(plant, "catch_up", at(DAY, 21, 5))
+    requests, reason, _ = sense(plant, "catch_up", at(DAY, 21, 5))
     assert requests == []
-    assert "symbol_batch: has failed tonight" in reasons
+    assert "symbol_batch: has failed tonight" in reason
 
 
 # ---------------------------------------------------------------- alerts

@@ -161,6 +161,21 @@ def test_the_ui_knows_the_sessions_the_groups_the_checks_and_what_runs_by_itself
     }
 
 
+def test_every_sensor_ticks_without_an_error(services: Services) -> None:
+    query = """{workspaceOrError {... on Workspace {locationEntries {locationOrLoadError {... on RepositoryLocation {
+        repositories {sensors {name sensorState {ticks {status error {message}}}}}}}}}}}"""
+    deadline = monotonic() + 120
+    seen: set[str] = set()
+    while len(seen) < 3 and monotonic() < deadline:
+        entry = services.ask(query)["workspaceOrError"]["locationEntries"][0]["locationOrLoadError"]
+        for sensor in entry["repositories"][0]["sensors"]:
+            ticks = [tick for tick in sensor["sensorState"]["ticks"] if tick["status"] != "STARTED"]
+            assert [tick["error"] for tick in ticks if tick["error"]] == [], sensor["name"]
+            seen |= {sensor["name"]} if ticks else set()
+        sleep(0.5)
+    assert seen == {"catch_up", "orphaned_runs", "alerts"}
+
+
 def test_the_daemons_are_healthy(services: Services) -> None:
     query = "{instance {daemonHealth {allDaemonStatuses {daemonType required healthy}}}}"
     deadline = monotonic() + 60
