@@ -233,39 +233,6 @@ def await_writing(services: Services, run_id: str) -> None:
         sleep(0.02)
 
 
-@pytest.mark.parametrize("victims", [("spawn_main",), ("spawn_main", "dagster.*grpc")])
-def test_a_batch_whose_processes_are_killed_ends_and_is_made_up_for(
-    services: Services, victims: tuple[str, ...], demo: DemoProvider, server: EmbeddedPostgres, seeded_template: str
-) -> None:
-    span = ("2022-03-01", "2022-05-27")
-    run_id = launch_night(services, span)
-    await_writing(services, run_id)
-    for pid, command in descendants(services.process).items():
-        if any(re.search(victim, command) for victim in victims):
-            os.kill(pid, signal.SIGKILL)
-    deadline = monotonic() + 150
-    query = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
-    while services.ask(query, id=run_id)["runOrError"]["status"] not in {"FAILURE", "SUCCESS"}:
-        assert monotonic() < deadline
-        sleep(0.5)
-    wait_until_idle(services)
-    with services.install.database.transaction() as connection:
-        told = "SELECT status FROM batch_run_history WHERE session = :day AND job_type = 'symbol_batch'"
-        statuses = set(connection.execute(text(told), {"day": span[0]}).scalars())
-    assert statuses <= {"completed", "failed"}
-    if statuses == {"failed"}:
-        launch_night(services, span)
-        wait_until_idle(services)
-    alone = copy_of(server, seeded_template)
-    sessions = nyse().sessions(date.fromisoformat(span[0]), date.fromisoformat(span[1]))
-    refresh_prices(alone, sessions, provider=demo, calendar=nyse())
-    compute_factors(alone, sessions, calendar=nyse())
-    query = "SELECT * FROM symbol_factor_exposures WHERE session BETWEEN :first AND :last ORDER BY 1, 2, 3"
-    bounds = {"first": span[0], "last": span[1]}
-    with services.install.database.transaction() as ours, alone.transaction() as theirs:
-        assert ours.execute(text(query), bounds).all() == theirs.execute(text(query), bounds).all()
-
-
 START = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -355,3 +322,37 @@ def test_the_workspace_loads_from_any_folder(install: Install) -> None:
     environment = {**os.environ, "DATABASE_URL": install.database.url.render_as_string(hide_password=False)}
     result = subprocess.run(validate, cwd=install.home, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
+
+
+# Last, since the webserver may not launch anything more once its code server has been killed, until it is reloaded.
+@pytest.mark.parametrize("victims", [("spawn_main",), ("spawn_main", "dagster.*grpc")])
+def test_a_batch_whose_processes_are_killed_ends_and_is_made_up_for(
+    services: Services, victims: tuple[str, ...], demo: DemoProvider, server: EmbeddedPostgres, seeded_template: str
+) -> None:
+    span = ("2022-03-01", "2022-05-27")
+    run_id = launch_night(services, span)
+    await_writing(services, run_id)
+    for pid, command in descendants(services.process).items():
+        if any(re.search(victim, command) for victim in victims):
+            os.kill(pid, signal.SIGKILL)
+    deadline = monotonic() + 150
+    query = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+    while services.ask(query, id=run_id)["runOrError"]["status"] not in {"FAILURE", "SUCCESS"}:
+        assert monotonic() < deadline
+        sleep(0.5)
+    wait_until_idle(services)
+    with services.install.database.transaction() as connection:
+        told = "SELECT status FROM batch_run_history WHERE session = :day AND job_type = 'symbol_batch'"
+        statuses = set(connection.execute(text(told), {"day": span[0]}).scalars())
+    assert statuses <= {"completed", "failed"}
+    if statuses == {"failed"}:
+        launch_night(services, span)
+        wait_until_idle(services)
+    alone = copy_of(server, seeded_template)
+    sessions = nyse().sessions(date.fromisoformat(span[0]), date.fromisoformat(span[1]))
+    refresh_prices(alone, sessions, provider=demo, calendar=nyse())
+    compute_factors(alone, sessions, calendar=nyse())
+    query = "SELECT * FROM symbol_factor_exposures WHERE session BETWEEN :first AND :last ORDER BY 1, 2, 3"
+    bounds = {"first": span[0], "last": span[1]}
+    with services.install.database.transaction() as ours, alone.transaction() as theirs:
+        assert ours.execute(text(query), bounds).all() == theirs.execute(text(query), bounds).all()
