@@ -18,6 +18,9 @@ PARTITION = "dagster/partition"
 TRIGGER_TAG = "closingbell/trigger"
 DAY_TAG = "closingbell/day"
 
+LOCATION = "closingbell"
+"""The code location, as workspace.yaml names it."""
+
 ACTIVE = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -179,7 +182,12 @@ def launcher(host: str, port: int) -> Launch:
 
         try:
             client = DagsterGraphQLClient(host, port_number=port)
-            return client.submit_job_execution(job_type.value, tags=dict(tags))
+            try:
+                return client.submit_job_execution(job_type.value, tags=dict(tags))
+            except DagsterGraphQLClientError:
+                # The webserver does not start its code server again by itself when that has died.
+                client.reload_repository_location(LOCATION)
+                return client.submit_job_execution(job_type.value, tags=dict(tags))
         except (DagsterGraphQLClientError, OSError) as error:
             raise ClosingBellError(
                 f"Dagster has not taken {job_type}: {error}", "Check that `closingbell up` runs"
