@@ -121,10 +121,10 @@ def psql(context: typer.Context) -> None:
     settings = load_settings()
     install.prepare(settings)
     program = str(runtime.embedded_server(settings).psql())
-    url = runtime.open_database().url.set(drivername="postgresql")
+    database = runtime.open_database()
     # Other users can read a command line, but not the environment.
-    environment = {**os.environ, **({"PGPASSWORD": url.password} if url.password else {})}
-    command = ["psql", url.set(password=None).render_as_string(), *context.args]
+    environment = {**os.environ, **({"PGPASSWORD": database.url.password} if database.url.password else {})}
+    command = ["psql", database.address(), *context.args]
     sys.exit(os.spawnve(os.P_WAIT, program, command, environment))  # noqa: S606 - the user's own arguments
 
 

@@ -140,6 +140,21 @@ def rows(database: Database, query: str) -> list[tuple[object, ...]]:
         return [tuple(row) for row in connection.execute(text(query))]
 
 
+def test_psql_opens_a_server_that_asks_for_a_password(install: Install, server: EmbeddedPostgres) -> None:
+    with install.database.transaction() as connection:
+        connection.execute(text("CREATE ROLE bell LOGIN PASSWORD 's3cret'"))
+    rules = server.data / "pg_hba.conf"
+    rules.write_text(f"local all bell scram-sha-256\n{rules.read_text()}")
+    with install.database.transaction() as connection:
+        connection.execute(text("SELECT pg_reload_conf()"))
+    asking = f"postgresql://bell:s3cret@/{install.database.url.database}?host={server.socket_folder}"
+    status, output, errors = install.call("psql", "-tAc", "SELECT current_user", DATABASE_URL=asking)
+    assert (status, output.strip()) == (0, "bell"), errors
+    assert "s3cret" not in Database(asking).address()
+    refused = install.call("psql", "-tAc", "SELECT 1", DATABASE_URL=asking.replace("s3cret", "wrong"))
+    assert refused[0] != 0  # the server does ask
+
+
 # ---------------------------------------------------------------- what goes wrong is said in one line
 
 

@@ -65,6 +65,11 @@ class Database:
         self._engine = _engine(self.url)
         self._maintenance = _engine(self.url.set(database="postgres"))
 
+    def address(self) -> str:
+        """Return the URL for programs of PostgreSQL, without the password."""
+        # `URL.set` takes None for "as it is".
+        return self.url._replace(drivername="postgresql", password=None).render_as_string(hide_password=False)
+
     @contextmanager
     def transaction(self, lock: str | None = None) -> Iterator[Connection]:
         """Open a transaction; with `lock`, wait until nobody else is in one of the same name.
