@@ -359,7 +359,11 @@ def test_a_restatement_that_cannot_be_had_whole_changes_nothing(seeded: Database
 
     report = refresh_prices(seeded, SHORT[24:], provider=Tampered(demo, {"AAPL": half}), calendar=nyse())
     assert report.failed == {"AAPL": "unavailable: timeout"}
+    assert "revised" not in report.notes
     assert rows(seeded, AAPL) == before
+    # What could not be had is not taken for known: the next night closes the gap.
+    known = rows(seeded, "SELECT history_to FROM symbol_universe WHERE symbol = 'AAPL'")
+    assert known == [(SHORT[23],)]
 
 
 # ---------------------------------------------------------------- what must come first

@@ -155,6 +155,8 @@ def _accept(
             fetched.can_pass += answer.outcome.passes
             # Of a restated series whose whole could not be had, no part may be laid over ours.
             fetched.bars.pop(instrument.id, None)
+            fetched.known.pop(instrument.id, None)
+            fetched.restated.pop(instrument.id, None)
             continue
         bars, refused = check_bars(answer.value, valid, valid[-1].item())
         fetched.bars[instrument.id] = bars
