@@ -5,7 +5,7 @@ import dagster as dg
 from assets.checks import CHECKS, FRESHNESS_CHECKS
 from assets.company_profiles import company_profiles
 from assets.fundamentals import fundamentals
-from assets.jobs import BATCH_JOBS, FRESHNESS, RECORD_JOBS
+from assets.jobs import BATCH_JOBS, FRESHNESS, ONBOARDING_JOBS, RECORD_JOBS
 from assets.option_prices import option_prices
 from assets.portfolio_factor_exposures import portfolio_factor_exposures
 from assets.portfolio_snapshots import portfolio_snapshots
@@ -16,7 +16,7 @@ from assets.symbol_metrics import symbol_metrics
 from closingbell.settings import load_settings
 from resources import Market, Warehouse
 from schedules import schedules_of
-from sensors import SENSORS
+from sensors import sensors_of
 
 ASSETS = [
     prices,
@@ -35,11 +35,12 @@ defs = dg.Definitions(
     asset_checks=[*CHECKS, *FRESHNESS_CHECKS],
     jobs=[
         *BATCH_JOBS,
+        *ONBOARDING_JOBS,
         dg.define_asset_job(FRESHNESS_JOB, selection=FRESHNESS, description="Do the tables reach the latest session?"),
         *RECORD_JOBS,
     ],
     schedules=schedules_of(v2=MODE),
-    sensors=SENSORS,
+    sensors=sensors_of(v2=MODE),
     resources={"warehouse": Warehouse(), "market": Market()},
     executor=dg.in_process_executor,
 )

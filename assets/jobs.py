@@ -2,20 +2,20 @@
 
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
-from time import monotonic
 
 import dagster as dg
 
 from assets.checks import FRESHNESS_CHECKS
+from assets.onboarding import symbol_onboarding
+from assets.records import recorded
 from closingbell import runtime
 from closingbell.calendar import NEW_YORK
 from closingbell.jobs import STEPS, JobType, batches
-from closingbell.repositories import history, records
+from closingbell.repositories import records
 from closingbell.repositories.database import Connection
-from closingbell.repositories.history import Story
 from closingbell.settings import load_settings
 from resources.retention import delete_old_runs
-from resources.tracker import DAY_TAG, trigger_of
+from resources.tracker import DAY_TAG
 from resources.warehouse import Warehouse
 
 FRESHNESS = dg.AssetSelection.checks(*FRESHNESS_CHECKS)
@@ -27,30 +27,21 @@ BATCH_JOBS = [
     dg.define_asset_job(job.value, selection=dg.AssetSelection.assets(*STEPS[job]) - FRESHNESS)
     for job in batches(v2=load_settings().batch_v2_enabled)
 ]
+ONBOARDING_JOBS = [symbol_onboarding] if load_settings().batch_v2_enabled else []
 
 
 def _recorded(
     context: dg.OpExecutionContext, warehouse: Warehouse, job: JobType, work: Callable[[Connection, date], int]
 ) -> None:
-    """Do a job that works on a day, and keep its story."""
+    """Do a job of one transaction for the day it was started for."""
     given = context.run.tags.get(DAY_TAG)
     day = date.fromisoformat(given) if given else runtime.planning_now().astimezone(NEW_YORK).date()
-    database, story = warehouse.open(), Story(job, [day], context.run.run_id)
-    began = monotonic()
-    with database.transaction() as connection:
-        history.begin(connection, story, trigger_of(context.run.tags), runtime.now())
-    try:
-        with database.transaction(lock=job) as connection:
-            items = work(connection, day)
-    except Exception as error:
-        with database.transaction() as connection:
-            history.fail(connection, story, runtime.now(), str(error))
-        raise
-    elapsed = round((monotonic() - began) * 1000)
-    with database.transaction() as connection:
-        history.record_step(connection, story, step=job.value, duration_ms=elapsed, items=items, failed={})
-        history.finish(connection, story, runtime.now(), steps=[job.value])
-    context.log.info("%s: %d items of %s", job, items, day)
+
+    def in_transaction() -> tuple[int, dict[str, str]]:
+        with warehouse.open().transaction(lock=job) as connection:
+            return work(connection, day), {}
+
+    recorded(context, warehouse, job, day, in_transaction)
 
 
 @dg.op(pool=JobType.FEEDBACK_LEARNING.value)

@@ -1,11 +1,16 @@
 """Daily bars of stocks and funds."""
 
-from functools import partial
+from collections.abc import Sequence
+from datetime import date
 
 import dagster as dg
 
+from assets.onboarding import learn_requested
 from assets.step import Materialized, run_step, symbol_asset
 from closingbell.batch.prices import refresh_prices
+from closingbell.batch.report import StepReport
+from closingbell.repositories.database import Database
+from closingbell.settings import load_settings
 from resources import Market, Warehouse
 
 
@@ -16,5 +21,11 @@ def prices(context: dg.AssetExecutionContext, warehouse: Warehouse, market: Mark
     Fetches the session, five before it and, for a symbol new to the plant, a year of history. Bars that cannot be
     true are refused and the reason is kept in `refused_bars`.
     """
-    step = partial(refresh_prices, provider=market.provider(), calendar=market.calendar())
+
+    def step(database: Database, sessions: Sequence[date]) -> StepReport:
+        if not load_settings().batch_v2_enabled:
+            # Nobody else learns them in this mode.
+            learn_requested(context, warehouse, market)
+        return refresh_prices(database, sessions, provider=market.provider(), calendar=market.calendar())
+
     return run_step(context, warehouse, market, step)

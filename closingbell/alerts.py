@@ -12,6 +12,10 @@ MAX_FAILED_SHARE = 0.1
 """Of a batch's items; beyond it people are told."""
 
 
+MAX_ONBOARDING_FAILURES = 0.05
+"""Of the symbols asked for on a day."""
+
+
 class Level(StrEnum):
     """How bad it is."""
 
@@ -26,7 +30,7 @@ class Alert:
     Parameters
     ----------
     kind : str
-        ``batch_late``, ``batch_failed``, ``items_failed`` or ``data_behind``.
+        ``batch_late``, ``batch_failed``, ``items_failed``, ``onboarding_failed`` or ``data_behind``.
     level : Level
     subject : str
         What it is about; kind, subject and level together make an alert the same as another.
@@ -57,6 +61,18 @@ class Told(Protocol):
     failed_items: list[dict[str, str]]
 
 
+class Settled(Protocol):
+    """How many of the symbols asked for have become active, and how many have failed."""
+
+    @property
+    def completed(self) -> int:
+        """Return how many are active."""
+
+    @property
+    def failed(self) -> int:
+        """Return how many could not be learnt, though the provider may know them."""
+
+
 def batch_alerts(stories: Iterable[Told]) -> Iterator[Alert]:
     """Yield an alert for each run that failed, and for each that could not do over a tenth of its items."""
     grouped: dict[tuple[str, str], list[Told]] = {}
@@ -71,6 +87,15 @@ def batch_alerts(stories: Iterable[Told]) -> Iterator[Alert]:
         elif worst.items_failed > MAX_FAILED_SHARE * max(worst.items_processed, 1):
             text = f"{job} of {span}: {worst.items_failed} of {worst.items_processed} items have failed"
             yield Alert("items_failed", Level.WARNING, subject, text)
+
+
+def onboarding_alert(settled: Settled, day: date) -> Alert | None:
+    """Return the alert for more than a twentieth of a day's new symbols failing; a mistyped ticker does not count."""
+    total = settled.completed + settled.failed
+    if settled.failed <= MAX_ONBOARDING_FAILURES * total:
+        return None
+    text = f"{settled.failed} of {total} new symbols could not be learnt since {day}"
+    return Alert("onboarding_failed", Level.WARNING, str(day), text)
 
 
 def late_alert(job: str, due: datetime, target: date) -> Alert:

@@ -13,12 +13,10 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
 
 from closingbell.errors import ConfigurationError
-from closingbell.ledger import NewPortfolio, NewPosition
+from closingbell.ledger import OPTIONS, PRIVATE, PUBLIC, NewPortfolio, NewPosition
 from closingbell.occ import format_occ
 from closingbell.providers.base import Answer, Bars, MarketDataProvider, OptionContract
 from closingbell.providers.demo import DEMO_FUNDS
-
-PUBLIC, OPTIONS, PRIVATE = "PUBLIC", "OPTIONS", "PRIVATE"
 
 CONTRACT_SIZE = 100
 LOT = 5

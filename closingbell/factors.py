@@ -10,7 +10,7 @@ keep neither promise.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum
 
 import numpy as np
@@ -71,6 +71,10 @@ class FactorEstimates:
             observations=np.zeros(shape, dtype=np.int64),
             quality=np.full(shape, Quality.INSUFFICIENT_HISTORY, dtype=np.int64),
         )
+
+    def first(self, count: int) -> FactorEstimates:
+        """Return the estimates of the first symbols."""
+        return FactorEstimates(*(getattr(self, field.name)[:, :count] for field in fields(self)))
 
 
 def simple_returns(adj_close: Floats) -> Floats:

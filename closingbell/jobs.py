@@ -45,6 +45,11 @@ DUE: dict[JobType, time] = {
 """When each job starts by itself, in New York."""
 
 
+def lease_of(run_id: str) -> str:
+    """Return the name of the lease that the process of a run holds as long as it lives."""
+    return f"run {run_id}"
+
+
 def batches(*, v2: bool) -> tuple[JobType, ...]:
     """Return the batches that a mode has, in the order in which they run."""
     return (JobType.SYMBOL_BATCH, JobType.PORTFOLIO_REFRESH) if v2 else (JobType.DAILY_BATCH,)
@@ -52,7 +57,8 @@ def batches(*, v2: bool) -> tuple[JobType, ...]:
 
 def available(*, v2: bool) -> tuple[JobType, ...]:
     """Return every job that a mode has."""
-    return (*batches(v2=v2), JobType.FEEDBACK_LEARNING, JobType.ADMIN_METRICS)
+    instant = (JobType.SYMBOL_ONBOARDING,) if v2 else ()
+    return (*batches(v2=v2), *instant, JobType.FEEDBACK_LEARNING, JobType.ADMIN_METRICS)
 
 
 def require_available(name: str, *, v2: bool) -> JobType:

@@ -8,6 +8,9 @@ from decimal import Decimal
 
 from closingbell.providers.base import OptionContract
 
+PUBLIC, OPTIONS, PRIVATE = "PUBLIC", "OPTIONS", "PRIVATE"
+"""Investment classes."""
+
 
 @dataclass(frozen=True)
 class NewPosition:

@@ -29,6 +29,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     func,
+    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -97,6 +98,12 @@ class Symbol(Table):
     next_attempt_at: Mapped[datetime | None]
     last_error: Mapped[str | None]
     requested_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    settled_at: Mapped[datetime | None] = mapped_column(comment="When the request ended: active or failed")
+    leased_by: Mapped[str | None] = mapped_column(comment="The run that works on the request")
+    needed_from: Mapped[date | None] = mapped_column(comment="Portfolios need prices from this day on")
+    followed_from: Mapped[date | None] = mapped_column(
+        comment="The first session the batch has computed; NULL: every one it has"
+    )
 
 
 class MarketDataCache(Table):
@@ -274,7 +281,11 @@ class Portfolio(Table):
 
     __tablename__ = "portfolios"
     __table_args__ = (
-        UniqueConstraint("owner", "account_name"),
+        # A deleted portfolio gives its account's name free.
+        Index(
+            "uq_portfolios_account", "owner", "account_name", unique=True, postgresql_where=text("deleted_at IS NULL")
+        ),
+        Index("ix_portfolios_stale_since", "stale_since", postgresql_where=text("stale_since IS NOT NULL")),
         CheckConstraint("equity_balance > 0", name="equity_balance"),
     )
 
@@ -287,6 +298,27 @@ class Portfolio(Table):
     inception: Mapped[date]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     deleted_at: Mapped[datetime | None]
+    stale_since: Mapped[datetime | None] = mapped_column(
+        comment="Since when the snapshots lag behind the ledger or its symbols; NULL: they do not"
+    )
+
+
+class Upload(Table):
+    """A file that a portfolio was made of; what makes a repeated request the same request."""
+
+    __tablename__ = "uploads"
+    __table_args__ = (
+        UniqueConstraint("owner", "idempotency_key"),
+        Index("ix_uploads_portfolio_id", "portfolio_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    portfolio_id: Mapped[int] = mapped_column(ForeignKey("portfolios.id"))
+    owner: Mapped[str]
+    sha256: Mapped[str]
+    idempotency_key: Mapped[str | None]
+    rows: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class Position(Table):

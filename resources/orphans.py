@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 
+from closingbell.jobs import lease_of
 from closingbell.repositories import history
 from closingbell.repositories.database import Database
-from resources.warehouse import lease_of
 
 GRACE = timedelta(seconds=10)
 """A run takes its lease a moment after Dagster has marked it as started."""

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 import dagster as dg
 
 from closingbell import runtime
-from closingbell.jobs import POOLS
+from closingbell.jobs import POOLS, lease_of
 from closingbell.repositories.database import Database
 from resources.tracker import types_of
 
@@ -35,8 +35,3 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
             for name in (lease_of(context.run.run_id), *(f"job {job}" for job in jobs)):
                 stack.enter_context(database.lease(name))
             yield self
-
-
-def lease_of(run_id: str) -> str:
-    """Return the name of the lease that the process of a run holds."""
-    return f"run {run_id}"

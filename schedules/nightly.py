@@ -15,9 +15,12 @@ from assets.step import FRESHNESS_JOB
 from closingbell.calendar import NEW_YORK
 from closingbell.jobs import DUE, JobType, batches
 from closingbell.planning import adjacent_runs, portfolio_readiness
+from closingbell.repositories import queue
+from closingbell.repositories.database import Database
 from resources.market import Market
 from resources.progress import unfinished
 from resources.tracker import DAY_TAG, RANGE_END, RANGE_START
+from resources.warehouse import Warehouse
 
 Requests = Iterator[dg.RunRequest | dg.SkipReason]
 
@@ -46,13 +49,14 @@ def _batch_schedule(job: JobType) -> dg.ScheduleDefinition:
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=f"{job} at {DUE[job]:%H:%M} New York on trading days, for every session that is not whole.",
     )
-    def nightly(context: dg.ScheduleEvaluationContext, market: Market) -> Requests:
+    def nightly(context: dg.ScheduleEvaluationContext, warehouse: Warehouse, market: Market) -> Requests:
         moment = context.scheduled_execution_time
         day = moment.astimezone(NEW_YORK).date()
         if not market.calendar().is_session(day):
             yield dg.SkipReason(f"the exchange is closed on {day}")
         else:
-            yield from requests_for(context.instance, market, job, market.latest_session(moment), timedelta())
+            target = market.latest_session(moment)
+            yield from requests_for(context.instance, warehouse.open(), market, job, target, timedelta())
 
     return nightly
 
@@ -73,7 +77,7 @@ def _daily_schedule(job: JobType) -> dg.ScheduleDefinition:
 
 
 def requests_for(
-    instance: dg.DagsterInstance, market: Market, job: JobType, target: date, waited: timedelta
+    instance: dg.DagsterInstance, database: Database, market: Market, job: JobType, target: date, waited: timedelta
 ) -> Requests:
     """Yield a run for each stretch of sessions that are not whole, or the reason why there is none."""
     sessions = unfinished(instance, market.calendar(), job, target)
@@ -83,7 +87,9 @@ def requests_for(
     if job is JobType.PORTFOLIO_REFRESH:
         lacking = set(unfinished(instance, market.calendar(), JobType.SYMBOL_BATCH, target))
         sessions = [session for session in sessions if session not in lacking or session == target]
-        readiness = portfolio_readiness(lacking=sorted(lacking & {target}), onboarding=0, waited=waited)
+        with database.transaction() as connection:
+            onboarding = queue.waiting(connection).open
+        readiness = portfolio_readiness(lacking=sorted(lacking & {target}), onboarding=onboarding, waited=waited)
         if not readiness.ready:
             yield dg.SkipReason(f"waiting: {'; '.join(readiness.reasons)}")
             return

@@ -1,7 +1,13 @@
 """What watches the plant between the schedules."""
 
+import dagster as dg
+
 from sensors.alerts import alerts
 from sensors.catch_up import catch_up
+from sensors.new_symbols import new_symbols
 from sensors.orphans import orphaned_runs
 
-SENSORS = [catch_up, orphaned_runs, alerts]
+
+def sensors_of(*, v2: bool) -> list[dg.SensorDefinition]:
+    """Return the sensors of a mode: with one combined batch, that batch learns new symbols."""
+    return [catch_up, orphaned_runs, alerts, *([new_symbols] if v2 else [])]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 import dagster as dg
 
 from closingbell import runtime
-from closingbell.alerts import Alert, batch_alerts, behind_alert, late_alert
+from closingbell.alerts import Alert, batch_alerts, behind_alert, late_alert, onboarding_alert
+from closingbell.calendar import NEW_YORK
 from closingbell.freshness import measure_freshness
 from closingbell.jobs import DUE, JobType, batches
 from closingbell.planning import START_PATIENCE, last_due
-from closingbell.repositories import history
+from closingbell.repositories import history, queue
 from closingbell.repositories.database import Connection
 from closingbell.settings import load_settings
 from resources.alerting import send
@@ -44,6 +45,10 @@ def alerts(context: dg.SensorEvaluationContext, warehouse: Warehouse, market: Ma
 
 def _found(instance: dg.DagsterInstance, connection: Connection, market: Market, moment: datetime) -> Iterator[Alert]:
     yield from batch_alerts(history.since(connection, moment - MEMORY))
+    today = moment.astimezone(NEW_YORK).date()
+    onboarding = onboarding_alert(queue.settled_since(connection, datetime.combine(today, time(), NEW_YORK)), today)
+    if onboarding is not None:
+        yield onboarding
     calendar, mode = market.calendar(), load_settings().batch_v2_enabled
     expected = market.latest_session(last_due(calendar, moment - DONE_BY, DUE[JobType.SYMBOL_BATCH]))
     fresh = measure_freshness(connection, calendar, expected=expected, now=moment)

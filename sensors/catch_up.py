@@ -10,19 +10,23 @@ import dagster as dg
 from assets.jobs import BATCH_JOBS
 from closingbell import runtime
 from closingbell.jobs import DUE, JobType, batches
+from closingbell.onboarding import look
 from closingbell.planning import SYMBOL_BATCH_PATIENCE, last_due
-from closingbell.repositories import history
+from closingbell.repositories import factors, history
 from closingbell.repositories.database import Database
 from closingbell.repositories.history import Story
 from closingbell.settings import load_settings
 from resources.market import Market
 from resources.progress import unfinished
-from resources.tracker import ACTIVE, types_of
+from resources.tracker import ACTIVE, RANGE_END, RANGE_START, types_of
 from resources.warehouse import Warehouse
 from schedules.nightly import requests_for
 
 GRACE = timedelta(minutes=1)
 """The schedule's own run appears in this time."""
+
+PAUSE_AFTER_FAILURE = timedelta(minutes=5)
+"""A batch that fails is not started over and over for the symbols that it should learn."""
 
 NIGHT = timedelta(hours=6)
 """How long after its time a batch may still start by itself; then the next night takes it up."""
@@ -53,11 +57,14 @@ def _catch_up(
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     due = last_due(market.calendar(), moment, DUE[job])
     waited = moment - due
+    if job is JobType.DAILY_BATCH and (learning := _learning(instance, database, market, due)):
+        yield learning
+        return
     if not GRACE <= waited <= NIGHT:
         yield dg.SkipReason(f"{job}: its time was {due:%Y-%m-%d %H:%M}")
         return
     target = market.latest_session(due)
-    if any(job in types_of(record.dagster_run) for record in instance.get_run_records(dg.RunsFilter(statuses=ACTIVE))):
+    if _is_active(instance, job):
         yield dg.SkipReason(f"{job}: underway")
         return
     with database.transaction() as connection:
@@ -69,7 +76,26 @@ def _catch_up(
         _give_up(instance, database, market, target, moment, due + SYMBOL_BATCH_PATIENCE)
         yield dg.SkipReason(f"{job}: given up for tonight")
         return
-    yield from requests_for(instance, market, job, target, waited)
+    yield from requests_for(instance, database, market, job, target, waited)
+
+
+def _learning(instance: dg.DagsterInstance, database: Database, market: Market, due: datetime) -> dg.RunRequest | None:
+    """Return a run for symbols that somebody has asked for, which in this mode the combined batch learns."""
+    with database.transaction() as connection:
+        asked = look(database, connection)[0].due
+        session = factors.newest_session(connection)
+    if not asked or _is_active(instance, JobType.DAILY_BATCH):
+        return None
+    last = next(iter(instance.get_run_records(dg.RunsFilter(job_name=JobType.DAILY_BATCH.value), limit=1)), None)
+    if last and last.dagster_run.is_failure and runtime.now() - last.update_timestamp < PAUSE_AFTER_FAILURE:
+        return None
+    day = str(session or market.latest_session(due))
+    return dg.RunRequest(job_name=JobType.DAILY_BATCH.value, tags={RANGE_START: day, RANGE_END: day})
+
+
+def _is_active(instance: dg.DagsterInstance, job: JobType) -> bool:
+    records = instance.get_run_records(dg.RunsFilter(statuses=ACTIVE))
+    return any(job in types_of(record.dagster_run) for record in records)
 
 
 def _lacks(instance: dg.DagsterInstance, market: Market, target: date) -> bool:

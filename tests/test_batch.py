@@ -67,7 +67,7 @@ def test_a_year_fills_every_table_of_the_batch(year_in_order: tuple[Database, di
     assert counts["factor_exposures"] == sessions * portfolios * len(FACTORS)
     empty = {table for table, count in counts.items() if not count}
     # The demo's closes are adjusted already, so it has no corporate actions; only Dagster's runs write the history.
-    records = {"api_requests", "daily_metrics", "symbol_aliases", "symbol_corrections"}
+    records = {"api_requests", "daily_metrics", "symbol_aliases", "symbol_corrections", "uploads"}
     assert empty - records == {"batch_run_history", "corporate_actions", "refused_bars"}
 
 

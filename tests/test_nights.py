@@ -40,11 +40,12 @@ def at(day: date, hour: int, minute: int = 0) -> datetime:
 def tick(plant: Plant, job: JobType, moment: datetime) -> list[dg.RunRequest]:
     """Evaluate a schedule of the definitions at a moment; return what it asks for."""
     schedule = next(each for each in defs.schedules or () if each.job_name == job.value)  # type: ignore[union-attr]
-    context = dg.build_schedule_context(
-        instance=plant.instance, scheduled_execution_time=moment, resources={"market": Market()}
-    )
     assert isinstance(schedule, dg.ScheduleDefinition)
-    return list(schedule.evaluate_tick(context).run_requests or ())
+    resources = {"market": Market(), "warehouse": Warehouse()}
+    with dg.build_schedule_context(
+        instance=plant.instance, scheduled_execution_time=moment, resources=resources
+    ) as context:
+        return list(schedule.evaluate_tick(context).run_requests or ())
 
 
 def sense(plant: Plant, name: str, moment: datetime, cursor: str | None = None) -> tuple[list[dg.RunRequest], str, str]:

@@ -21,13 +21,12 @@ from sqlalchemy import text
 
 from closingbell.batch.factors import compute_factors
 from closingbell.batch.prices import refresh_prices
-from closingbell.jobs import PORTFOLIO_STEPS, SYMBOL_STEPS
+from closingbell.jobs import PORTFOLIO_STEPS, SYMBOL_STEPS, lease_of
 from closingbell.postgres import EmbeddedPostgres
 from closingbell.providers.demo import DemoProvider
 from closingbell.repositories.database import dagster_url_beside
 from closingbell.settings import ROOT
 from resources.tracker import RANGE_END, RANGE_START
-from resources.warehouse import lease_of
 
 SESSIONS = last_sessions(70)
 """More than one run takes, with Thanksgiving and Christmas between them."""

@@ -80,6 +80,24 @@ def refresh_fundamentals(
     ).require_majority(len(instruments))
 
 
+def learn_companies(
+    database: Database, instruments: Instruments, as_of: date, *, provider: MarketDataProvider
+) -> dict[str, str]:
+    """Fetch and store profiles and statements of symbols that are new to the plant; return who failed, and how.
+
+    Whether it is a fund or a company is learnt on the way, and neither answer is needed to follow a symbol.
+    """
+    found, failed, _ = _sort_out(instruments, provider.profiles(instruments.symbols))
+    kinds = {key: Kind.ETF if profile.is_fund else Kind.EQUITY for key, profile in found.items()}
+    firms = Instruments(item for item in instruments if kinds.get(item.id, item.kind) is Kind.EQUITY)
+    stated, silent, _ = _sort_out(firms, provider.statements(firms.symbols))
+    with database.transaction(lock=("company_profiles", "fundamentals")) as connection:
+        universe.record_kinds(connection, kinds)
+        companies.upsert_profiles(connection, as_of, found)
+        companies.upsert_statements(connection, as_of, stated)
+    return {**{symbol: f"statements {reason}" for symbol, reason in silent.items()}, **failed}
+
+
 def _sort_out(instruments: Instruments, answers: Mapping[str, Answer[T]]) -> tuple[dict[int, T], dict[str, str], int]:
     """Part the answers into values by symbol id and reasons by symbol, and count the failures that can pass."""
     found: dict[int, T] = {}
@@ -90,6 +108,6 @@ def _sort_out(instruments: Instruments, answers: Mapping[str, Answer[T]]) -> tup
         if answer.value is not None:
             found[instrument.id] = answer.value
         else:
-            failed[instrument.symbol] = f"{answer.outcome}: {answer.reason}"
+            failed[instrument.symbol] = str(answer)
             can_pass += answer.outcome.passes
     return found, failed, can_pass

@@ -16,10 +16,14 @@ from closingbell.errors import ConfigurationError
 from closingbell.factor_definitions import FACTORS, LONGEST_WINDOW, MARKET_FACTOR, REGRESSOR_FUNDS
 from closingbell.factors import FactorEstimates, Quality, estimate_factors, simple_returns
 from closingbell.repositories import companies, factors, prices, universe
-from closingbell.repositories.database import Database
+from closingbell.repositories.database import Connection, Database
 from closingbell.repositories.universe import Instruments, Kind
 
 logger = logging.getLogger(__name__)
+
+LOCK = "symbol_factors"
+
+NONE = Instruments()
 
 CELLS_PER_BLOCK = 60_000
 """Sessions x symbols estimated and written at a time: some 100 MB of rows on their way to the server."""
@@ -33,19 +37,44 @@ def compute_factors(database: Database, sessions: Sequence[date], *, calendar: S
     ConfigurationError
         If the universe is empty.
     """
-    wanted = np.array(sessions, dtype="datetime64[D]")
-    window = calendar.session_array(calendar.offset(sessions[0], -LONGEST_WINDOW), sessions[-1])
-    with database.transaction(lock="symbol_factors") as connection:
+    with database.transaction(lock=LOCK) as connection:
         instruments = universe.active(connection, [Kind.EQUITY, Kind.ETF])
         if not instruments:
             raise ConfigurationError("the universe has no active symbols", "Run `closingbell init`")
-        ids = instruments.ids
-        adj_close = prices.read_matrix(connection, window, ids, ["adj_close"])["adj_close"]
-        provider_beta = companies.read_figures(connection, wanted, ids).beta
-        tally = _Tally(instruments, wanted)
-        blocks = _estimate(simple_returns(adj_close), instruments, wanted, provider_beta, tally)
-        rows = factors.replace_estimates(connection, wanted, ids, blocks)
-    return tally.report(rows)
+        return _replace(
+            connection, calendar, instruments.computable(sessions[0], _first_price(calendar, sessions)), sessions
+        )
+
+
+def learn_factors(
+    connection: Connection, instruments: Instruments, session: date, *, calendar: SessionCalendar
+) -> StepReport:
+    """Estimate the factors of a few symbols on one session; a symbol's rows do not depend on who else is estimated."""
+    funds = universe.by_symbol(connection, REGRESSOR_FUNDS)
+    known = set(instruments.ids.tolist())
+    return _replace(connection, calendar, instruments, [session], Instruments(x for x in funds if x.id not in known))
+
+
+def _first_price(calendar: SessionCalendar, sessions: Sequence[date]) -> date:
+    return calendar.offset(sessions[0], -LONGEST_WINDOW)
+
+
+def _replace(
+    connection: Connection,
+    calendar: SessionCalendar,
+    instruments: Instruments,
+    sessions: Sequence[date],
+    funds: Instruments = NONE,
+) -> StepReport:
+    """Estimate and write the factors of the instruments; `funds` are only read, to regress on."""
+    wanted = np.array(sessions, dtype="datetime64[D]")
+    window = calendar.session_array(_first_price(calendar, sessions), sessions[-1])
+    everybody = Instruments((*instruments, *funds))
+    adj_close = prices.read_matrix(connection, window, everybody.ids, ["adj_close"])["adj_close"]
+    provider_beta = companies.read_figures(connection, wanted, everybody.ids).beta
+    tally = _Tally(instruments, wanted)
+    blocks = _estimate(simple_returns(adj_close), everybody, wanted, provider_beta, tally)
+    return tally.report(factors.replace_estimates(connection, wanted, instruments.ids, blocks))
 
 
 def _estimate(
@@ -66,6 +95,8 @@ def _estimate(
             estimates = upcoming.result()
             if number + 1 < len(spans):
                 upcoming = pool.submit(compute, spans[number + 1])
+            if len(tally.instruments) < len(instruments):
+                estimates = estimates.first(len(tally.instruments))
             tally.add(span, estimates)
             logger.info("factors of %d of %d sessions", min(span.stop, len(sessions)), len(sessions))
             yield sessions[span], estimates
@@ -75,7 +106,7 @@ class _Tally:
     """Counts what the estimates of a range amount to."""
 
     def __init__(self, instruments: Instruments, sessions: Dates) -> None:
-        self._instruments = instruments
+        self.instruments = instruments
         self._sessions = sessions
         self._known = np.zeros((len(sessions), len(FACTORS)), dtype=np.int64)
         self._observations = np.zeros(len(instruments), dtype=np.int64)
@@ -89,7 +120,7 @@ class _Tally:
         self._market_unknown = estimates.quality[-1, :, MARKET_FACTOR] == Quality.INSUFFICIENT_HISTORY
 
     def report(self, rows: int) -> StepReport:
-        names, minimum = self._instruments.symbols, FACTORS[MARKET_FACTOR].minimum
+        names, minimum = self.instruments.symbols, FACTORS[MARKET_FACTOR].minimum
         warnings = {
             names[column]: f"insufficient history: {self._observations[column]} of at least {minimum} observations"
             for column in np.flatnonzero(self._market_unknown)

@@ -13,8 +13,10 @@ from closingbell.calendar import SessionCalendar
 from closingbell.errors import ConfigurationError
 from closingbell.metrics import symbol_metrics
 from closingbell.repositories import companies, metrics, prices, universe
-from closingbell.repositories.database import Database
-from closingbell.repositories.universe import Kind
+from closingbell.repositories.database import Connection, Database
+from closingbell.repositories.universe import Instruments, Kind
+
+LOCK = "symbol_metrics"
 
 
 def compute_metrics(database: Database, sessions: Sequence[date], *, calendar: SessionCalendar) -> StepReport:
@@ -25,18 +27,23 @@ def compute_metrics(database: Database, sessions: Sequence[date], *, calendar: S
     ConfigurationError
         If the universe is empty.
     """
-    wanted = np.array(sessions, dtype="datetime64[D]")
-    window = calendar.session_array(calendar.offset(sessions[0], -HISTORY_SESSIONS), sessions[-1])
-    with database.transaction(lock="symbol_metrics") as connection:
+    with database.transaction(lock=LOCK) as connection:
         instruments = universe.active(connection, [Kind.EQUITY, Kind.ETF])
         if not instruments:
             raise ConfigurationError("the universe has no active symbols", "Run `closingbell init`")
-        ids = instruments.ids
-        series = prices.read_matrix(connection, window, ids, ["adj_close", "close", "volume"])
-        computed = symbol_metrics(window, series["adj_close"], series["close"], series["volume"], len(wanted))
-        rows = metrics.replace_metrics(
-            connection, wanted, ids, computed, companies.read_figures(connection, wanted, ids)
-        )
+        history = calendar.offset(sessions[0], -HISTORY_SESSIONS)
+        return learn_metrics(connection, instruments.computable(sessions[0], history), sessions, calendar=calendar)
+
+
+def learn_metrics(
+    connection: Connection, instruments: Instruments, sessions: Sequence[date], *, calendar: SessionCalendar
+) -> StepReport:
+    """Compute and write the metrics of some symbols."""
+    wanted, ids = np.array(sessions, dtype="datetime64[D]"), instruments.ids
+    window = calendar.session_array(calendar.offset(sessions[0], -HISTORY_SESSIONS), sessions[-1])
+    series = prices.read_matrix(connection, window, ids, ["adj_close", "close", "volume"])
+    computed = symbol_metrics(window, series["adj_close"], series["close"], series["volume"], len(wanted))
+    rows = metrics.replace_metrics(connection, wanted, ids, computed, companies.read_figures(connection, wanted, ids))
     unpriced = np.isnan(computed.price[-1])
     return StepReport(
         metrics.TABLE,

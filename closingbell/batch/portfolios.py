@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 
@@ -34,9 +34,6 @@ from closingbell.valuation import (
 )
 
 logger = logging.getLogger(__name__)
-
-LOCK = "portfolios"
-"""Snapshots and exposures are written under one lock: the exposures divide by the snapshots' NAV."""
 
 CONTRACT_SIZE = 100.0
 
@@ -76,17 +73,11 @@ def compute_snapshots(database: Database, sessions: Sequence[date], *, calendar:
         If a session's factors have not been computed.
     """
     wanted = np.array(sessions, dtype="datetime64[D]")
-    with database.transaction(lock=LOCK) as connection:
+    with database.transaction(lock=portfolios.LOCK) as connection:
         _require_factors(connection, sessions)
         valued = _value(connection, calendar, wanted)
-        ledger = valued.ledger
-        betas = factors.read_betas(connection, wanted, valued.price_ids)
-        exposed = factor_exposures(valued.lots, valued.snapshots.nav, betas[:, [MARKET_FACTOR]])
-        names = _names(connection, valued, wanted)
-        rows = snapshots.replace_snapshots(
-            connection, wanted, ledger.portfolio_id, valued.snapshots, exposed.value[:, :, 0], names
-        )
-    return _report(ledger, valued.snapshots, names, sessions, rows)
+        names, rows = _write_snapshots(connection, valued, wanted)
+    return _report(valued.ledger, valued.snapshots, names, sessions, rows)
 
 
 def compute_exposures(database: Database, sessions: Sequence[date], *, calendar: SessionCalendar) -> StepReport:
@@ -98,43 +89,111 @@ def compute_exposures(database: Database, sessions: Sequence[date], *, calendar:
         If a session's factors or snapshots have not been computed.
     """
     wanted = np.array(sessions, dtype="datetime64[D]")
-    with database.transaction(lock=LOCK) as connection:
+    with database.transaction(lock=portfolios.LOCK) as connection:
         _require_factors(connection, sessions)
         valued = _value(connection, calendar, wanted)
-        ledger, lots, started = valued.ledger, valued.lots, valued.snapshots.started
+        ledger, started = valued.ledger, valued.snapshots.started
         nav, there = snapshots.read_nav(connection, wanted, ledger.portfolio_id)
         if (started & ~there).any() or (nav != np.where(started, valued.snapshots.nav, 0)).any():
             raise BatchError(
                 "portfolio_snapshots is missing or older than the ledger or the prices",
                 "Materialize portfolio_snapshots for the same sessions first",
             )
-        snapshots.delete_exposures(connection, wanted, ledger.portfolio_id)
-        rows = position_rows = 0
-        step = max(1, CELLS_PER_BLOCK // max(1, len(ledger.position_id)))
-        for start in range(0, len(wanted), step):
-            span = slice(start, start + step)
-            part = PricedLots(lots.portfolio, lots.column, lots.eligible, lots.value[:, span], lots.priced[:, span])
-            betas = factors.read_betas(connection, wanted[span], valued.price_ids)
-            whole = factor_exposures(part, nav[:, span], betas)
-            rows += snapshots.add_portfolio_exposures(
-                connection, wanted[span], ledger.portfolio_id, whole, started[:, span]
-            )
-            position_rows += snapshots.add_position_exposures(
-                connection,
-                wanted[span],
-                ledger.portfolio_id[ledger.portfolio],
-                ledger.position_id,
-                position_exposures(part, nav[:, span], betas),
-            )
-            logger.info("exposures of %d of %d sessions", min(span.stop, len(wanted)), len(wanted))
+        written = _write_exposures(connection, valued, nav, wanted)
+        if sessions[-1] == factors.newest_session(connection):
+            portfolios.clear_stale(connection, ledger.portfolio_id.tolist())
     return StepReport(
         snapshots.PORTFOLIO_EXPOSURES,
-        rows=rows,
+        rows=written.rows,
         items=len(ledger.portfolio_id),
         rows_per_session=dict(zip(sessions, (started.sum(axis=0) * len(FACTORS)).tolist(), strict=True)),
-        coverage=_mean(whole.coverage[:, -1]),
-        notes={"position rows": position_rows},
+        coverage=_mean(written.last_coverage),
+        notes={"position rows": written.position_rows},
     )
+
+
+def calculate_portfolios(
+    database: Database,
+    portfolio_ids: Sequence[int],
+    session: date,
+    *,
+    calendar: SessionCalendar,
+    patience: timedelta | None = None,
+) -> None:
+    """Write the snapshots and exposures of some portfolios on a session, and anew on every session that has them.
+
+    The rows are those that the batch writes. Whoever changes one of these ledgers waits until they are written.
+
+    Parameters
+    ----------
+    patience : timedelta or None
+        How long to wait while the batch writes; None: until it has ended.
+
+    Raises
+    ------
+    BusyError
+        When the patience has ended.
+    BatchError
+        If the session's factors have not been computed.
+    """
+    with database.transaction() as connection:
+        portfolios.lock(connection, portfolio_ids, patience)
+        _require_factors(connection, [session])
+        groups: dict[tuple[date, ...], list[int]] = {}
+        written = snapshots.sessions_of(connection, portfolio_ids)
+        for key in sorted(portfolio_ids):
+            groups.setdefault(tuple(sorted({session, *written.get(key, ())})), []).append(key)
+        for sessions, members in groups.items():
+            wanted = np.array(sessions, dtype="datetime64[D]")
+            valued = _value(connection, calendar, wanted, members)
+            _write_snapshots(connection, valued, wanted)
+            nav = np.where(valued.snapshots.started, valued.snapshots.nav, 0)
+            _write_exposures(connection, valued, nav, wanted)
+        portfolios.clear_stale(connection, portfolio_ids)
+
+
+def _write_snapshots(connection: Connection, valued: _Valued, wanted: Dates) -> tuple[snapshots.SnapshotNames, int]:
+    betas = factors.read_betas(connection, wanted, valued.price_ids)
+    exposed = factor_exposures(valued.lots, valued.snapshots.nav, betas[:, [MARKET_FACTOR]])
+    names = _names(connection, valued, wanted)
+    rows = snapshots.replace_snapshots(
+        connection, wanted, valued.ledger.portfolio_id, valued.snapshots, exposed.value[:, :, 0], names
+    )
+    return names, rows
+
+
+@dataclass(frozen=True)
+class _Written:
+    """How many exposures were written, and the portfolios' coverage by factor on the last session, shape (K, F)."""
+
+    rows: int
+    position_rows: int
+    last_coverage: Floats
+
+
+def _write_exposures(connection: Connection, valued: _Valued, nav: Ints, wanted: Dates) -> _Written:
+    """Add up and write the exposures, a block of sessions at a time."""
+    ledger, lots, started = valued.ledger, valued.lots, valued.snapshots.started
+    snapshots.delete_exposures(connection, wanted, ledger.portfolio_id)
+    rows = position_rows = 0
+    step = max(1, CELLS_PER_BLOCK // max(1, len(ledger.position_id)))
+    for start in range(0, len(wanted), step):
+        span = slice(start, start + step)
+        part = PricedLots(lots.portfolio, lots.column, lots.eligible, lots.value[:, span], lots.priced[:, span])
+        betas = factors.read_betas(connection, wanted[span], valued.price_ids)
+        whole = factor_exposures(part, nav[:, span], betas)
+        rows += snapshots.add_portfolio_exposures(
+            connection, wanted[span], ledger.portfolio_id, whole, started[:, span]
+        )
+        position_rows += snapshots.add_position_exposures(
+            connection,
+            wanted[span],
+            ledger.portfolio_id[ledger.portfolio],
+            ledger.position_id,
+            position_exposures(part, nav[:, span], betas),
+        )
+        logger.info("exposures of %d of %d sessions", min(span.stop, len(wanted)), len(wanted))
+    return _Written(rows, position_rows, whole.coverage[:, -1])
 
 
 def _require_factors(connection: Connection, sessions: Sequence[date]) -> None:
@@ -146,14 +205,15 @@ def _require_factors(connection: Connection, sessions: Sequence[date]) -> None:
         )
 
 
-def _value(connection: Connection, calendar: SessionCalendar, wanted: Dates) -> _Valued:
-    """Read all ledgers and the prices they need, and value them on the wanted sessions."""
-    ledger = portfolios.read_ledger(connection)
+def _value(
+    connection: Connection, calendar: SessionCalendar, wanted: Dates, portfolio_ids: Sequence[int] | None = None
+) -> _Valued:
+    """Read all ledgers, or some, and the prices they need, and value them on the wanted sessions."""
+    ledger = portfolios.read_ledger(connection, portfolio_ids)
     price_ids = np.unique(np.concatenate([ledger.symbol_id, ledger.underlying_id]))
     price_ids = price_ids[price_ids > 0]
     begin = min([wanted[0], *ledger.inception]).item()
-    start = calendar.offset(calendar.latest_on_or_before(begin), -STALE_SESSIONS)
-    window = calendar.session_array(start, wanted[-1].item())
+    window = calendar.session_array(first_price_day(calendar, begin), wanted[-1].item())
     close = prices.read_matrix(connection, window, price_ids, ["close"])["close"]
     actions = prices.read_actions(connection, price_ids.tolist())
     market = Market(
@@ -171,6 +231,11 @@ def _value(connection: Connection, calendar: SessionCalendar, wanted: Dates) -> 
         sessions=wanted,
     )
     return _Valued(ledger, price_ids, valued)
+
+
+def first_price_day(calendar: SessionCalendar, inception: date) -> date:
+    """Return the first session whose price a portfolio needs: one a few sessions old may stand in for a missing one."""
+    return calendar.offset(calendar.latest_on_or_before(inception), -STALE_SESSIONS)
 
 
 def _columns(price_ids: Ints, symbol_ids: Ints) -> Ints:
@@ -238,7 +303,7 @@ def _sector_weights(connection: Connection, valued: _Valued, sessions: Dates) ->
     ids, inverse = np.unique(classified, return_inverse=True)
     labels: dict[str, int] = {}
     group = np.empty((len(ids), len(sessions)), dtype=np.int64)
-    for column, known in enumerate(companies.read_sectors(connection, sessions)):
+    for column, known in enumerate(companies.read_sectors(connection, sessions, ids.tolist())):
         for row, key in enumerate(ids.tolist()):
             sector = PRIVATE if key == 0 else ETF if key in funds else known.get(key, UNCLASSIFIED)
             group[row, column] = labels.setdefault(sector, len(labels))

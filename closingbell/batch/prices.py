@@ -15,7 +15,7 @@ from closingbell.arrays import Bools, Dates, Floats
 from closingbell.batch.report import StepReport
 from closingbell.calendar import SessionCalendar
 from closingbell.errors import ConfigurationError
-from closingbell.providers.base import Answer, Bars, MarketDataProvider
+from closingbell.providers.base import Answer, Bars, MarketDataProvider, Outcome
 from closingbell.quality import RefusedBar, check_bars
 from closingbell.repositories import prices, universe
 from closingbell.repositories.database import Connection, Database
@@ -41,22 +41,18 @@ class _Fetched:
     refused: dict[int, prices.Refusals] = field(default_factory=dict)
     known: dict[int, Range] = field(default_factory=dict)
     restated: dict[int, date] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
-    can_pass: int = 0
+    failed: dict[str, Answer[Bars]] = field(default_factory=dict)
 
 
 def refresh_prices(
     database: Database, sessions: Sequence[date], *, provider: MarketDataProvider, calendar: SessionCalendar
 ) -> StepReport:
     """Bring the bars of all active stocks and funds up to date for a range of sessions."""
-
-    def fetch(instruments: Sequence[Instrument], start: date, end: date) -> Mapping[str, Answer[Bars]]:
-        return provider.daily_bars([instrument.symbol for instrument in instruments], start, end)
-
     with database.transaction() as connection:
         instruments = universe.active(connection, [Kind.EQUITY, Kind.ETF])
     if not instruments:
         raise ConfigurationError("the universe has no active symbols", "Run `closingbell init`, or upload a portfolio")
+    fetch = _fetch_shares(provider)
     return _refresh(database, calendar, instruments, sessions, fetch, lock="prices").require_majority(len(instruments))
 
 
@@ -67,14 +63,52 @@ def refresh_option_prices(
 
     A contract that has expired before the range is asked for once: snapshots rest on prices since their inception.
     """
-
-    def fetch(instruments: Sequence[Instrument], start: date, end: date) -> Mapping[str, Answer[Bars]]:
-        return provider.option_bars([item.contract for item in instruments if item.contract], start, end)
-
     with database.transaction() as connection:
         contracts = universe.active(connection, [Kind.OPTION])
     needed = Instruments(item for item in contracts if _is_incomplete(calendar, item, sessions))
+    fetch = _fetch_options(provider)
     return _refresh(database, calendar, needed, sessions, fetch, lock="option_prices").require_majority(len(contracts))
+
+
+def learn_prices(
+    database: Database,
+    instruments: Instruments,
+    sessions: Sequence[date],
+    *,
+    provider: MarketDataProvider,
+    calendar: SessionCalendar,
+) -> dict[str, Answer[Bars]]:
+    """Fetch and store the bars of symbols that are new to the plant, as the batch would; return who failed, and how.
+
+    A symbol without a single bar has failed as well: the provider may know it, but there is nothing to follow.
+    """
+    failed: dict[str, Answer[Bars]] = {}
+    shares = Instruments(item for item in instruments if item.contract is None)
+    contracts = Instruments(item for item in instruments if item.contract is not None)
+    for group, fetch, lock in (
+        (shares, _fetch_shares(provider), "prices"),
+        (contracts, _fetch_options(provider), "option_prices"),
+    ):
+        if group:
+            fetched = _fetch_and_store(database, calendar, group, sessions, fetch, lock)[0]
+            failed |= fetched.failed
+            bare = (item for item in group if item.id in fetched.bars and not len(fetched.bars[item.id].sessions))
+            failed |= {
+                item.symbol: Answer(Outcome.EMPTY, reason=f"no price since {fetched.known[item.id][0]}")
+                for item in bare
+                if item.history is None
+            }
+    return failed
+
+
+def _fetch_shares(provider: MarketDataProvider) -> Fetch:
+    return lambda shares, start, end: provider.daily_bars([item.symbol for item in shares], start, end)
+
+
+def _fetch_options(provider: MarketDataProvider) -> Fetch:
+    return lambda listed, start, end: provider.option_bars(
+        [item.contract for item in listed if item.contract], start, end
+    )
 
 
 def _is_incomplete(calendar: SessionCalendar, instrument: Instrument, sessions: Sequence[date]) -> bool:
@@ -102,12 +136,25 @@ def _refresh(
     fetch: Fetch,
     lock: str,
 ) -> StepReport:
+    fetched, revised = _fetch_and_store(database, calendar, instruments, sessions, fetch, lock)
+    with database.transaction() as connection:
+        known = prices.read_matrix(connection, np.array(sessions, dtype="datetime64[D]"), instruments.ids, ["close"])
+    return _report(instruments, sessions, fetched, revised, np.isfinite(known["close"]))
+
+
+def _fetch_and_store(
+    database: Database,
+    calendar: SessionCalendar,
+    instruments: Instruments,
+    sessions: Sequence[date],
+    fetch: Fetch,
+    lock: str,
+) -> tuple[_Fetched, dict[int, date]]:
+    """Fetch what is needed and write it; return it, and by symbol id since when stored prices have changed."""
     fetched = _fetch_all(calendar, instruments, sessions, fetch)
     _fetch_restated_again(database, calendar, instruments, fetch, fetched)
     with database.transaction(lock=lock) as connection:
-        revised = _store(connection, fetched)
-        known = prices.read_matrix(connection, np.array(sessions, dtype="datetime64[D]"), instruments.ids, ["close"])
-    return _report(instruments, sessions, fetched, revised, np.isfinite(known["close"]))
+        return fetched, _store(connection, fetched)
 
 
 def _needed(calendar: SessionCalendar, instrument: Instrument, sessions: Sequence[date]) -> tuple[Range, Range]:
@@ -115,6 +162,8 @@ def _needed(calendar: SessionCalendar, instrument: Instrument, sessions: Sequenc
     last = _last_of(calendar, instrument, sessions[-1])
     first = min(sessions[0], last)
     history = calendar.offset(sessions[0], -HISTORY_SESSIONS)
+    if instrument.needed_from is not None:
+        history = min(history, instrument.needed_from)
     if instrument.history is None:
         return (history, last), (history, last)
     start, end = instrument.history
@@ -151,8 +200,7 @@ def _accept(
     for instrument in group:
         answer = answers[instrument.symbol]
         if answer.value is None:
-            fetched.failed[instrument.symbol] = f"{answer.outcome}: {answer.reason}"
-            fetched.can_pass += answer.outcome.passes
+            fetched.failed[instrument.symbol] = answer
             # Of a restated series whose whole could not be had, no part may be laid over ours.
             fetched.bars.pop(instrument.id, None)
             fetched.known.pop(instrument.id, None)
@@ -240,7 +288,7 @@ def _report(
     instruments: Instruments, sessions: Sequence[date], fetched: _Fetched, revised: dict[int, date], known: Bools
 ) -> StepReport:
     """Say of every symbol that lacks a bar, or had one refused, why."""
-    failed, warnings = dict(fetched.failed), {}
+    failed, warnings = {symbol: str(answer) for symbol, answer in fetched.failed.items()}, {}
     expected = _expected(instruments, sessions)
     for column, instrument in enumerate(instruments):
         if instrument.symbol in failed:
@@ -261,7 +309,7 @@ def _report(
         warnings=warnings,
         rows_per_session=dict(zip(sessions, known.sum(axis=1).tolist(), strict=True)),
         coverage=float(known[expected].mean()) if expected.any() else None,
-        can_pass=fetched.can_pass,
+        can_pass=sum(answer.outcome.passes for answer in fetched.failed.values()),
         notes={"sources": ", ".join(sorted({bars.source for bars in fetched.bars.values()}))},
     )
     if revised:

@@ -64,6 +64,9 @@ class Answer(Generic[T]):
                 f"an answer that is {self.outcome} must {'' if self.value is None else 'not '}have a value"
             )
 
+    def __str__(self) -> str:
+        return f"{self.outcome}: {self.reason}"
+
     @classmethod
     def ok(cls, value: T) -> Answer[T]:
         """Wrap a value."""
@@ -127,6 +130,7 @@ class Profile:
 
     name: str
     source: str
+    is_fund: bool = False
     sector: str | None = None
     industry: str | None = None
     country: str | None = None

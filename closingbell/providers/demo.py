@@ -294,7 +294,7 @@ class DemoProvider:
         series, market = self._series(symbol), self._series(MARKET)
         beta = _monthly_beta(series, market)
         if symbol in DEMO_FUNDS:
-            return Answer.ok(Profile(_FUND_NAMES[symbol], series.source, currency="USD", beta=beta))
+            return Answer.ok(Profile(_FUND_NAMES[symbol], series.source, is_fund=True, currency="USD", beta=beta))
         facts, price = self._companies.get(symbol, {"name": symbol}), float(series.close[-1])
         sector, industry = _classification(facts)
         shares, latest_year = _shares(symbol, price), _income(symbol, price)[-4:]

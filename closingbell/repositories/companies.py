@@ -8,8 +8,8 @@ from datetime import date
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, func, or_, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, Connection, Integer, any_, cast, func, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from closingbell.arrays import Dates, Floats, Ints
 from closingbell.providers.base import Profile, Statements
@@ -25,6 +25,8 @@ STATEMENT_TABLES: dict[str, type[IncomeStatement | BalanceSheet | CashFlow]] = {
 def upsert_profiles(connection: Connection, as_of: date, profiles: Mapping[int, Profile]) -> int:
     """Store what is known of each company, by symbol id, as of a session; return how many rows."""
     rows = [{"symbol_id": key, "as_of": as_of, **asdict(profile)} for key, profile in profiles.items()]
+    for row in rows:
+        del row["is_fund"]  # what a symbol is, the universe says
     if rows:
         statement = insert(CompanyProfile).values(rows)
         values = {name: statement.excluded[name] for name in rows[0] if name not in {"symbol_id", "as_of"}}
@@ -54,7 +56,7 @@ def read_figures(connection: Connection, sessions: Dates, symbol_ids: Ints) -> P
             CompanyProfile.market_cap,
             CompanyProfile.pe_ratio,
         )
-        .where(CompanyProfile.as_of <= sessions[-1].item())
+        .where(_is_one_of(symbol_ids.tolist()), CompanyProfile.as_of <= sessions[-1].item())
         .order_by(CompanyProfile.as_of)
     )
     column_of = {key: column for column, key in enumerate(symbol_ids.tolist())}
@@ -68,11 +70,20 @@ def read_figures(connection: Connection, sessions: Dates, symbol_ids: Ints) -> P
     return ProfileFigures(*figures)
 
 
-def read_sectors(connection: Connection, sessions: Dates) -> list[dict[int, str]]:
-    """Return the sectors by symbol id as they were known on each session, length S."""
+def _is_one_of(symbol_ids: Sequence[int]) -> ColumnElement[bool]:
+    # One array, not a parameter for each of thousands of symbols.
+    return CompanyProfile.symbol_id == any_(cast(list(symbol_ids), ARRAY(Integer)))
+
+
+def read_sectors(connection: Connection, sessions: Dates, symbol_ids: Sequence[int]) -> list[dict[int, str]]:
+    """Return the sectors of some symbols, by id, as they were known on each session, length S."""
     query = (
         select(CompanyProfile.symbol_id, CompanyProfile.as_of, CompanyProfile.sector)
-        .where(CompanyProfile.as_of <= sessions[-1].item(), CompanyProfile.sector.is_not(None))
+        .where(
+            _is_one_of(symbol_ids),
+            CompanyProfile.as_of <= sessions[-1].item(),
+            CompanyProfile.sector.is_not(None),
+        )
         .order_by(CompanyProfile.as_of)
     )
     rows = connection.execute(query).all()

@@ -21,6 +21,7 @@ __all__ = [
     "dagster_url_beside",
     "driver",
     "ensure_year_partitions",
+    "take_lock",
     "warehouse_url",
 ]
 
@@ -71,8 +72,8 @@ class Database:
         return self.url._replace(drivername="postgresql", password=None).render_as_string(hide_password=False)
 
     @contextmanager
-    def transaction(self, lock: str | None = None) -> Iterator[Connection]:
-        """Open a transaction; with `lock`, wait until nobody else is in one of the same name.
+    def transaction(self, lock: str | tuple[str, ...] = ()) -> Iterator[Connection]:
+        """Open a transaction; with `lock`, wait until nobody else is in one of the same name, or names.
 
         Raises
         ------
@@ -80,15 +81,20 @@ class Database:
             If the server cannot be reached.
         """
         with self._connect(self._engine) as connection, connection.begin():
-            if lock is not None:
-                connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": lock})
+            for name in (lock,) if isinstance(lock, str) else lock:
+                take_lock(connection, name)
             yield connection
+
+    @contextmanager
+    def session(self) -> Iterator[Connection]:
+        """Open a connection each of whose statements is a transaction of its own."""
+        with self._connect(self._engine) as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def lease(self, name: str) -> Iterator[None]:
         """Hold a name as long as the block lasts; the server frees it when this process dies, however it dies."""
-        with self._connect(self._engine) as connection:
-            connection.execution_options(isolation_level="AUTOCOMMIT")
+        with self.session() as connection:
             connection.execute(text("SELECT pg_advisory_lock(hashtextextended(:name, 0))"), {"name": name})
             yield
 
@@ -144,6 +150,12 @@ def _engine(url: URL) -> Engine:
     )
 
 
+def take_lock(connection: Connection, name: str, *, shared: bool = False) -> None:
+    """Wait until nobody else is in a transaction of the same name; those that share the name may be in it together."""
+    function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+    connection.execute(text(f"SELECT {function}(hashtextextended(:name, 0))"), {"name": name})
+
+
 def driver(connection: Connection) -> psycopg.Connection[Any]:
     """Return psycopg's connection below SQLAlchemy's, for COPY."""
     raw = connection.connection.driver_connection
@@ -158,9 +170,7 @@ def ensure_year_partitions(connection: Connection, table: str, first_year: int, 
     for year in range(first_year, last_year + 1):
         if f"{table}_{year}" not in known:
             # Assets of different partitions may get here together: the lock lets one of them create it.
-            connection.execute(
-                text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"{table} partitions"}
-            )
+            take_lock(connection, f"{table} partitions")
             connection.execute(
                 text(
                     f"CREATE TABLE IF NOT EXISTS {table}_{year} PARTITION OF {table} "

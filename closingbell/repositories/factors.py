@@ -14,6 +14,7 @@ from closingbell.factor_definitions import FACTORS
 from closingbell.factors import FactorEstimates
 from closingbell.repositories.copying import Column, array_cursor, copy_rows
 from closingbell.repositories.database import driver, ensure_year_partitions
+from closingbell.repositories.prices import FEW_SYMBOLS
 from closingbell.tables import QUALITY_FLAGS, FactorDefinitionRow
 
 TABLE = "symbol_factor_exposures"
@@ -83,17 +84,26 @@ def read_betas(connection: Connection, sessions: Dates, symbol_ids: Ints) -> Flo
     place = np.full(int(symbol_ids.max()) + 1, -1, dtype=np.int64)
     place[symbol_ids] = np.arange(len(symbol_ids))
     row_of = {day: row for row, day in enumerate(sessions.tolist())}
+    few = len(symbol_ids) <= FEW_SYMBOLS
+    chosen = "symbol_id = ANY(%s)" if few else "symbol_id <= %s"
     query = (
         f"SELECT session, factor_id, array_agg(symbol_id), array_agg(coalesce(beta, 'NaN')) FROM {TABLE} "  # noqa: S608
-        "WHERE session = ANY(%s) AND symbol_id <= %s GROUP BY session, factor_id"
+        f"WHERE session = ANY(%s) AND {chosen} GROUP BY session, factor_id"
     )
     with array_cursor(driver(connection)) as cursor:
-        cursor.execute(query, (sessions.tolist(), len(place) - 1))
+        symbols = symbol_ids.tolist() if few else len(place) - 1
+        cursor.execute(query.encode(), (sessions.tolist(), symbols))
         for session, factor, ids, betas in cursor:
             columns = place[ids]
             wanted = columns >= 0
             result[row_of[session], factor, columns[wanted]] = betas[wanted]
     return result
+
+
+def newest_session(connection: Connection) -> date | None:
+    """Return the newest session that has betas: the one that new portfolios and symbols are computed for."""
+    newest: date | None = connection.execute(text(f"SELECT max(session) FROM {TABLE}")).scalar()  # noqa: S608
+    return newest
 
 
 def sessions_with_estimates(connection: Connection, sessions: Sequence[date]) -> set[date]:

@@ -15,7 +15,10 @@ from closingbell.tables import Table
 JUMP = 0.5
 """A one-day move of an adjusted close beyond this is looked at."""
 
-UNSTABLE_COLUMNS = {"created_at", "requested_at", "started_at", "finished_at", "duration_ms", "run_id", "phases"}
+UNSTABLE_COLUMNS = {
+    *("created_at", "requested_at", "settled_at", "stale_since", "started_at", "finished_at"),
+    *("duration_ms", "run_id", "phases"),
+}
 """Columns that say when and by whom something was written, not what."""
 
 

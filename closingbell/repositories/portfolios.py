@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection
+from psycopg.errors import LockNotAvailable
+from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import OperationalError
 
 from closingbell.arrays import Bools, Dates, Floats, Ints
-from closingbell.ledger import NewPortfolio, NewPosition
+from closingbell.errors import ClosingBellError
+from closingbell.ledger import PRIVATE, NewPortfolio, NewPosition
 from closingbell.repositories import universe
 from closingbell.repositories.copying import array_cursor
-from closingbell.repositories.database import driver
+from closingbell.repositories.database import driver, take_lock
 from closingbell.tables import EquityChange, Portfolio, Position, PositionValuation
 
 NEVER = -(2**31) + 1
@@ -163,8 +166,94 @@ def _days(numbers: NDArray[np.generic]) -> Dates:
     return days
 
 
+LOCK = "portfolios"
+"""Snapshots and exposures are written under one lock: the exposures divide by the snapshots' NAV.
+
+The batch holds it alone. Those who write some portfolios share it, and hold each of theirs alone.
+"""
+
+
+class BusyError(ClosingBellError):
+    """Somebody else writes the portfolios, and the patience has ended."""
+
+    transient = True
+
+
+def lock(connection: Connection, portfolio_ids: Collection[int], patience: timedelta | None = None) -> None:
+    """Keep others from writing these portfolios, ledgers and snapshots, until the transaction ends.
+
+    Raises
+    ------
+    BusyError
+        When it takes longer than `patience`.
+    """
+    if patience is not None:
+        milliseconds = str(round(patience.total_seconds() * 1000))
+        connection.execute(text("SELECT set_config('lock_timeout', :ms, true)"), {"ms": milliseconds})
+    try:
+        take_lock(connection, LOCK, shared=True)
+        for key in sorted(portfolio_ids):
+            take_lock(connection, f"portfolio {key}")
+    except OperationalError as error:
+        if isinstance(error.orig, LockNotAvailable):
+            raise BusyError("the batch is writing the portfolios", "Try again in a moment") from error
+        raise
+
+
+def holders(connection: Connection, symbol_ids: Collection[int]) -> list[int]:
+    """Return the portfolios that hold one of these symbols, or an option on one."""
+    query = text("""
+        SELECT DISTINCT p.portfolio_id FROM positions p JOIN symbol_universe u ON u.id = p.symbol_id
+        WHERE p.deleted_at IS NULL AND (u.id = ANY(:ids) OR u.underlying_id = ANY(:ids)) ORDER BY 1
+    """)
+    return list(connection.execute(query, {"ids": list(symbol_ids)}).scalars())
+
+
+def mark_stale(connection: Connection, portfolio_ids: Collection[int]) -> None:
+    """Remember that the snapshots of portfolios are to be written anew."""
+    _set_stale(connection, portfolio_ids, "now()")
+
+
+def clear_stale(connection: Connection, portfolio_ids: Collection[int]) -> None:
+    """Forget it: they have been written."""
+    _set_stale(connection, portfolio_ids, "NULL")
+
+
+def _set_stale(connection: Connection, portfolio_ids: Collection[int], value: str) -> None:
+    changed = "stale_since IS NOT NULL" if value == "NULL" else "true"
+    connection.execute(
+        text(f"""
+            WITH chosen AS (
+                SELECT id FROM portfolios WHERE id = ANY(:ids) AND {changed} ORDER BY id FOR NO KEY UPDATE
+            )
+            UPDATE portfolios p SET stale_since = {value} FROM chosen c WHERE p.id = c.id
+        """),  # noqa: S608 - our own words
+        {"ids": list(portfolio_ids)},
+    )
+
+
+def stale(connection: Connection, since_seconds: float) -> list[int]:
+    """Return the portfolios that have been stale for so long: whoever made them so has not written them."""
+    query = text("""
+        SELECT id FROM portfolios
+        WHERE stale_since < now() - :seconds * interval '1 second' AND deleted_at IS NULL ORDER BY id
+    """)
+    return list(connection.execute(query, {"seconds": since_seconds}).scalars())
+
+
 def create(connection: Connection, owner: str, portfolio: NewPortfolio, quantity_as_of: date) -> int | None:
     """Store a portfolio whose symbols the universe knows; return its key, or None when the account exists already."""
+    key = open_account(connection, owner, portfolio)
+    if key is None:
+        return None
+    add_positions(connection, key, portfolio.positions, quantity_as_of)
+    for day, kind, amount in portfolio.equity_changes:
+        connection.execute(insert(EquityChange).values(portfolio_id=key, day=day, kind=kind, amount=amount))
+    return key
+
+
+def open_account(connection: Connection, owner: str, portfolio: NewPortfolio) -> int | None:
+    """Store the head of a portfolio; return its key, or None when the account exists already."""
     statement = (
         insert(Portfolio)
         .values(
@@ -175,37 +264,41 @@ def create(connection: Connection, owner: str, portfolio: NewPortfolio, quantity
             equity_balance=portfolio.equity,
             inception=portfolio.inception,
         )
-        .on_conflict_do_nothing(index_elements=["owner", "account_name"])
+        .on_conflict_do_nothing(index_elements=["owner", "account_name"], index_where=Portfolio.deleted_at.is_(None))
         .returning(Portfolio.id)
     )
     key: int | None = connection.execute(statement).scalar()
-    if key is None:
-        return None
-    ids = universe.identify(connection, [position.symbol for position in portfolio.positions])
-    for position in portfolio.positions:
-        _add_position(connection, key, position, ids.get(position.symbol), quantity_as_of)
-    for day, kind, amount in portfolio.equity_changes:
-        connection.execute(insert(EquityChange).values(portfolio_id=key, day=day, kind=kind, amount=amount))
     return key
 
 
-def _add_position(
-    connection: Connection, portfolio_id: int, position: NewPosition, symbol_id: int | None, as_of: date
-) -> None:
-    values = insert(Position).values(
-        portfolio_id=portfolio_id,
-        symbol=position.symbol,
-        symbol_id=symbol_id,
-        investment_class=position.investment_class,
-        investment_subtype=position.investment_subtype,
-        position_type=position.position_type,
-        quantity=position.quantity,
-        quantity_as_of=as_of,
-        entry_price=position.entry_price,
-        entry_date=position.entry_date,
-        exit_date=position.exit_date,
-        exit_price=position.exit_price,
-    )
-    key = connection.execute(values.returning(Position.id)).scalar_one()
-    for day, price in position.valuations:
-        connection.execute(insert(PositionValuation).values(position_id=key, day=day, price=price))
+def add_positions(connection: Connection, portfolio_id: int, positions: Sequence[NewPosition], as_of: date) -> None:
+    """Add lots to a portfolio, in their order; `as_of` is the day whose share count their quantities are stated in."""
+    traded = {position.symbol for position in positions if position.investment_class != PRIVATE}
+    ids = universe.identify(connection, traded)
+    rows = [
+        {
+            "portfolio_id": portfolio_id,
+            "symbol": position.symbol,
+            "symbol_id": None if position.investment_class == PRIVATE else ids[position.symbol],
+            "investment_class": position.investment_class,
+            "investment_subtype": position.investment_subtype,
+            "position_type": position.position_type,
+            "quantity": position.quantity,
+            "quantity_as_of": as_of,
+            "entry_price": position.entry_price,
+            "entry_date": position.entry_date,
+            "exit_date": position.exit_date,
+            "exit_price": position.exit_price,
+        }
+        for position in positions
+    ]
+    if not rows:
+        return
+    keys = connection.execute(insert(Position).returning(Position.id, sort_by_parameter_order=True), rows).scalars()
+    valuations = [
+        {"position_id": key, "day": day, "price": price}
+        for key, position in zip(keys, positions, strict=True)
+        for day, price in position.valuations
+    ]
+    if valuations:
+        connection.execute(insert(PositionValuation), valuations)

@@ -22,6 +22,8 @@ from closingbell.tables import CorporateAction, RefusedBar
 
 TABLE = "market_data_cache"
 
+FEW_SYMBOLS = 200
+
 
 def read_matrix(connection: Connection, sessions: Dates, symbol_ids: Ints, series: Sequence[str]) -> dict[str, Floats]:
     """Read prices into arrays of shape (T, N), NaN where unknown, by the name of the series.
@@ -39,14 +41,18 @@ def read_matrix(connection: Connection, sessions: Dates, symbol_ids: Ints, serie
     place = np.full(int(symbol_ids.max()) + 1, -1, dtype=np.int64)
     place[symbol_ids] = np.arange(len(symbol_ids))
     row_of = {day: row for row, day in enumerate(sessions.tolist())}
+    # A few symbols are looked up in their index; for all of them the table is read as it lies.
+    few = len(symbol_ids) <= FEW_SYMBOLS
+    chosen = "symbol_id = ANY(%s)" if few else "symbol_id <= %s"
     # One row per session with an array per series: a row per price would spend its time in the protocol.
     arrays = ", ".join(f"array_agg(coalesce({name}::float8, 'NaN'))" for name in series)
     query = (
         f"SELECT session, array_agg(symbol_id), {arrays} FROM {TABLE} "  # noqa: S608 - our own names
-        "WHERE session BETWEEN %s AND %s AND symbol_id <= %s GROUP BY session"
+        f"WHERE session BETWEEN %s AND %s AND {chosen} GROUP BY session"
     )
     with array_cursor(driver(connection)) as cursor:
-        cursor.execute(query, (sessions[0].item(), sessions[-1].item(), len(place) - 1))
+        symbols = symbol_ids.tolist() if few else len(place) - 1
+        cursor.execute(query.encode(), (sessions[0].item(), sessions[-1].item(), symbols))
         for session, ids, *values_of in cursor:
             row, columns = row_of.get(session), place[ids]
             if row is None:

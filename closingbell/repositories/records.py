@@ -72,6 +72,10 @@ def collect_metrics(connection: Connection, day: date) -> int:
             runs AS (
                 SELECT DISTINCT run_id, job_type, status, duration_ms FROM batch_run_history
                 WHERE started_at >= {DAY} AND started_at < {NEXT_DAY}
+            ),
+            settled AS (
+                SELECT last_error, extract(epoch FROM settled_at - requested_at)::float8 * 1000 AS ms
+                FROM symbol_universe WHERE settled_at >= {DAY} AND settled_at < {NEXT_DAY}
             )
             INSERT INTO daily_metrics (day, name, value)
             SELECT :day, name, value FROM (
@@ -81,6 +85,10 @@ def collect_metrics(connection: Connection, day: date) -> int:
                 UNION ALL SELECT 'api_p95_ms', percentile_cont(0.95) WITHIN GROUP (ORDER BY duration_ms) FROM requests
                 UNION ALL SELECT job_type || '_' || status, count(*) FROM runs GROUP BY job_type, status
                 UNION ALL SELECT job_type || '_ms', max(duration_ms) FROM runs GROUP BY job_type
+                UNION ALL SELECT 'onboarding_completed', count(*) FILTER (WHERE last_error IS NULL) FROM settled
+                UNION ALL SELECT 'onboarding_failed', count(*) FILTER (WHERE last_error IS NOT NULL) FROM settled
+                UNION ALL SELECT 'onboarding_p50_ms', percentile_cont(0.5) WITHIN GROUP (ORDER BY ms) FROM settled
+                UNION ALL SELECT 'onboarding_p95_ms', percentile_cont(0.95) WITHIN GROUP (ORDER BY ms) FROM settled
                 UNION ALL SELECT 'symbols_' || status, count(*) FROM symbol_universe GROUP BY status
             ) AS figures
             RETURNING name

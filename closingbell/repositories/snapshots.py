@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import TypeVar
 
 import numpy as np
@@ -99,6 +100,15 @@ def replace_snapshots(
         Column.label("status", np.array([bool(names.missing[i]) for i in chosen], dtype=np.int64), STATUSES),
     ]
     return copy_rows(driver(connection), SNAPSHOTS, [columns])
+
+
+def sessions_of(connection: Connection, portfolio_ids: Sequence[int]) -> dict[int, list[date]]:
+    """Return the sessions on which portfolios have snapshots, by portfolio."""
+    query = text(
+        f"SELECT portfolio_id, array_agg(session) FROM {SNAPSHOTS} "  # noqa: S608
+        "WHERE portfolio_id = ANY(:ids) GROUP BY portfolio_id"
+    )
+    return {row[0]: row[1] for row in connection.execute(query, {"ids": list(portfolio_ids)})}
 
 
 def read_nav(connection: Connection, sessions: Dates, portfolio_ids: Ints) -> tuple[Ints, Bools]:

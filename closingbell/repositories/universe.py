@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from enum import StrEnum
 
 import numpy as np
-from sqlalchemy import Connection, bindparam, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, Connection, Text, any_, bindparam, cast, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from closingbell.arrays import Ints
 from closingbell.occ import OptionContract
@@ -27,7 +26,22 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Instrument:
-    """One symbol of the universe; `history` is the range for which the provider has answered."""
+    """One symbol of the universe.
+
+    Parameters
+    ----------
+    id : int
+    symbol : str
+    kind : Kind
+    history : tuple of date or None
+        The range for which the provider has answered.
+    contract : OptionContract or None
+    underlying_id : int or None
+    needed_from : date or None
+        Portfolios need prices from this day on.
+    followed_from : date or None
+        The first session that was computed for it; None: it has been followed from the beginning.
+    """
 
     id: int
     symbol: str
@@ -35,6 +49,8 @@ class Instrument:
     history: tuple[date, date] | None
     contract: OptionContract | None = None
     underlying_id: int | None = None
+    needed_from: date | None = None
+    followed_from: date | None = None
 
 
 class Instruments(tuple[Instrument, ...]):
@@ -52,18 +68,54 @@ class Instruments(tuple[Instrument, ...]):
         """Return their names, length N."""
         return [instrument.symbol for instrument in self]
 
+    def computable(self, first: date, history: date) -> Instruments:
+        """Return those whose rows of a range can be computed.
+
+        A symbol that became active in the middle of a backfill of a time before it was followed has no prices of that
+        time: left out, the backfill leaves the rows that it would have left had it ended before.
+
+        Parameters
+        ----------
+        first : date
+            The range's first session.
+        history : date
+            The first session whose price the range needs.
+        """
+        return Instruments(
+            item
+            for item in self
+            if item.followed_from is None
+            or item.followed_from <= first
+            or (item.history is not None and item.history[0] <= history)
+        )
+
 
 def active(connection: Connection, kinds: Sequence[Kind]) -> Instruments:
     """Return the instruments of `kinds` that the batch follows, ordered by id."""
-    return _read(connection, kinds, status="active")
+    return _read(connection, Symbol.kind.in_(kinds), Symbol.status == "active")
 
 
 def known(connection: Connection, kinds: Sequence[Kind]) -> Instruments:
     """Return all instruments of `kinds` whatever their status, ordered by id."""
-    return _read(connection, kinds, status=None)
+    return _read(connection, Symbol.kind.in_(kinds))
 
 
-def _read(connection: Connection, kinds: Sequence[Kind], status: str | None) -> Instruments:
+def by_id(connection: Connection, symbol_ids: Collection[int]) -> Instruments:
+    """Return the instruments with these keys whatever their status, ordered by id."""
+    return _read(connection, Symbol.id.in_(symbol_ids))
+
+
+def by_symbol(connection: Connection, symbols: Collection[str]) -> Instruments:
+    """Return those instruments of these names that are known, whatever their status, ordered by id."""
+    return _read(connection, _named(symbols))
+
+
+def _named(symbols: Collection[str]) -> ColumnElement[bool]:
+    # One array, not a parameter for each of what may be thousands.
+    return Symbol.symbol == any_(cast(list(symbols), ARRAY(Text)))
+
+
+def _read(connection: Connection, *conditions: ColumnElement[bool]) -> Instruments:
     underlying = select(Symbol.id, Symbol.symbol).subquery()
     query = (
         select(
@@ -76,14 +128,14 @@ def _read(connection: Connection, kinds: Sequence[Kind], status: str | None) -> 
             Symbol.strike,
             Symbol.is_call,
             Symbol.underlying_id,
+            Symbol.needed_from,
+            Symbol.followed_from,
             underlying.c.symbol.label("underlying"),
         )
         .outerjoin(underlying, Symbol.underlying_id == underlying.c.id)
-        .where(Symbol.kind.in_(kinds))
+        .where(*conditions)
         .order_by(Symbol.id)
     )
-    if status is not None:
-        query = query.where(Symbol.status == status)
     return Instruments(
         Instrument(
             row.id,
@@ -94,6 +146,8 @@ def _read(connection: Connection, kinds: Sequence[Kind], status: str | None) -> 
             if row.underlying
             else None,
             row.underlying_id,
+            row.needed_from,
+            row.followed_from,
         )
         for row in connection.execute(query)
     )
@@ -101,37 +155,37 @@ def _read(connection: Connection, kinds: Sequence[Kind], status: str | None) -> 
 
 def add_instruments(connection: Connection, instruments: Sequence[tuple[str, Kind]], status: str) -> int:
     """Insert stocks and funds that are not known yet; return how many were new."""
-    if not instruments:
-        return 0
-    rows = [{"symbol": symbol, "kind": kind, "status": status} for symbol, kind in instruments]
-    statement = insert(Symbol).values(rows).on_conflict_do_nothing(index_elements=["symbol"]).returning(Symbol.id)
-    return len(connection.execute(statement).all())
+    return _add(connection, [{"symbol": symbol, "kind": kind.value, "status": status} for symbol, kind in instruments])
 
 
 def add_contracts(connection: Connection, contracts: Sequence[OptionContract], status: str) -> int:
     """Insert option contracts that are not known yet; their underlyings must be known. Return how many were new."""
-    if not contracts:
-        return 0
     ids = identify(connection, [contract.underlying for contract in contracts])
     rows = [
         {
             "symbol": contract.symbol,
-            "kind": Kind.OPTION,
+            "kind": Kind.OPTION.value,
             "status": status,
             "underlying_id": ids[contract.underlying],
             "expiration": contract.expiration,
-            "strike": Decimal(contract.strike),
+            "strike": contract.strike,
             "is_call": contract.is_call,
         }
         for contract in contracts
     ]
-    statement = insert(Symbol).values(rows).on_conflict_do_nothing(index_elements=["symbol"]).returning(Symbol.id)
-    return len(connection.execute(statement).all())
+    return _add(connection, rows)
 
 
-def identify(connection: Connection, symbols: Sequence[str]) -> dict[str, int]:
+def _add(connection: Connection, rows: Sequence[Mapping[str, object]]) -> int:
+    if not rows:
+        return 0
+    statement = insert(Symbol).on_conflict_do_nothing(index_elements=["symbol"]).returning(Symbol.id)
+    return len(connection.execute(statement, rows).all())
+
+
+def identify(connection: Connection, symbols: Collection[str]) -> dict[str, int]:
     """Return the keys of those of `symbols` that are known."""
-    query = select(Symbol.symbol, Symbol.id).where(Symbol.symbol.in_(symbols))
+    query = select(Symbol.symbol, Symbol.id).where(_named(symbols))
     return {row.symbol: row.id for row in connection.execute(query)}
 
 
@@ -143,5 +197,13 @@ def record_history(connection: Connection, histories: Mapping[int, tuple[date, d
             .where(Symbol.id == bindparam("key"))
             .values(history_from=bindparam("first"), history_to=bindparam("last"))
         )
-        rows = [{"key": key, "first": first, "last": last} for key, (first, last) in histories.items()]
+        # In the order in which everybody changes these rows, so that two cannot wait for each other.
+        rows = [{"key": key, "first": first, "last": last} for key, (first, last) in sorted(histories.items())]
         connection.execute(statement, rows)
+
+
+def record_kinds(connection: Connection, kinds: Mapping[int, Kind]) -> None:
+    """Correct, by symbol id, what stocks and funds were taken for when they were asked for."""
+    if kinds:
+        statement = update(Symbol).where(Symbol.id == bindparam("key")).values(kind=bindparam("learnt"))
+        connection.execute(statement, [{"key": key, "learnt": kind.value} for key, kind in sorted(kinds.items())])
