@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, FastAPI
 
-from api import admin, health
-from closingbell.errors import ClosingBellError
+from api import admin, errors, health, onboarding, portfolios
+from api.limits import BodyLimit
+from api.requests import RequestLog
 
-app = FastAPI(title="Closing Bell", description="Reads what the nightly batch materialized.", version="1")
+app = FastAPI(
+    title="Closing Bell",
+    version="1",
+    description="Upload portfolios and read what the nightly batch materialized. Money is a decimal string, unknown is "
+    "null, and every valuation says its session (`as_of`) and its coverage.",
+)
 app.include_router(health.router)
-app.include_router(admin.router, prefix="/api/v1")
-
-
-@app.exception_handler(ClosingBellError)
-def explain(_request: Request, error: ClosingBellError) -> JSONResponse:
-    """Answer a failure that is not the caller's as problem+json."""
-    return JSONResponse(
-        {"type": "about:blank", "title": "Service unavailable", "status": 503, "detail": str(error)},
-        status_code=503,
-        media_type="application/problem+json",
-    )
+v1 = APIRouter(prefix="/api/v1")
+for each in (onboarding, portfolios, admin):
+    v1.include_router(each.router)
+app.include_router(v1)
+errors.install(app)
+app.add_middleware(BodyLimit)
+app.add_middleware(RequestLog)

@@ -8,6 +8,8 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
 
+from closingbell.jobs import JobType
+
 MAX_FAILED_SHARE = 0.1
 """Of a batch's items; beyond it people are told."""
 
@@ -74,7 +76,10 @@ class Settled(Protocol):
 
 
 def batch_alerts(stories: Iterable[Told]) -> Iterator[Alert]:
-    """Yield an alert for each run that failed, and for each that could not do over a tenth of its items."""
+    """Yield an alert for each run that failed, and for each batch that could not do over a tenth of its items.
+
+    Of onboarding a mistyped ticker is an item that failed; `onboarding_alert` tells those apart.
+    """
     grouped: dict[tuple[str, str], list[Told]] = {}
     for told in stories:
         grouped.setdefault((told.job_type, told.run_id), []).append(told)
@@ -84,7 +89,7 @@ def batch_alerts(stories: Iterable[Told]) -> Iterator[Alert]:
         if worst.status == "failed":
             reason = worst.failed_items[-1]["reason"] if worst.failed_items else "see its run"
             yield Alert("batch_failed", Level.CRITICAL, subject, f"{job} of {span} has failed: {reason}")
-        elif worst.items_failed > MAX_FAILED_SHARE * max(worst.items_processed, 1):
+        elif job != JobType.SYMBOL_ONBOARDING and worst.items_failed > MAX_FAILED_SHARE * max(worst.items_processed, 1):
             text = f"{job} of {span}: {worst.items_failed} of {worst.items_processed} items have failed"
             yield Alert("items_failed", Level.WARNING, subject, text)
 

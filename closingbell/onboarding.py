@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from time import monotonic
 
 from closingbell.batch.companies import learn_companies
@@ -233,23 +233,29 @@ class Onboarding:
             keys = sorted(
                 {*portfolios.holders(connection, symbol_ids), *portfolios.stale(connection, ABANDONED_SECONDS)}
             )
-            session = factors.newest_session(connection)
         if not keys:
             return []
         with _step("portfolios", portfolio_ids=keys):
-            write_portfolios(self._database, self._calendar, keys, session)
+            write_portfolios(self._database, self._calendar, keys)
         return keys
 
 
 def write_portfolios(
-    database: Database, calendar: SessionCalendar, portfolio_ids: Sequence[int], session: date | None
+    database: Database, calendar: SessionCalendar, portfolio_ids: Sequence[int], patience: timedelta | None = None
 ) -> None:
-    """Write the snapshots of some portfolios, or leave them to the batch when it has not computed any session yet."""
-    if session is None:
-        with database.transaction() as connection:
+    """Write the snapshots of some portfolios, or leave them to the batch when it has not computed any session yet.
+
+    Raises
+    ------
+    BusyError
+        If the batch writes portfolios for longer than `patience`.
+    """
+    with database.transaction() as connection:
+        session = factors.newest_session(connection)
+        if session is None:
             portfolios.clear_stale(connection, portfolio_ids)
-    else:
-        calculate_portfolios(database, portfolio_ids, session, calendar=calendar)
+    if session is not None:
+        calculate_portfolios(database, portfolio_ids, session, calendar=calendar, patience=patience)
 
 
 def _refusal(answer: Answer[Bars]) -> Refusal:

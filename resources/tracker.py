@@ -143,6 +143,11 @@ class JobTracker:
             return self._launch(job_type, tags)
 
 
+def open_tracker(database: Database, webserver_port: int) -> JobTracker:
+    """Return the tracker of this install, which launches jobs through its webserver."""
+    return JobTracker(dg.DagsterInstance.get(), database, launcher("127.0.0.1", webserver_port))
+
+
 def views(record: dg.RunRecord) -> list[Job]:
     """Return a run as its jobs: one for each type."""
     run, tags = record.dagster_run, record.dagster_run.tags

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 
 import numpy as np
 
@@ -150,6 +151,46 @@ def calculate_portfolios(
             nav = np.where(valued.snapshots.started, valued.snapshots.nav, 0)
             _write_exposures(connection, valued, nav, wanted)
         portfolios.clear_stale(connection, portfolio_ids)
+
+
+@dataclass(frozen=True)
+class PositionValue:
+    """What a position is worth at the close of a session.
+
+    Parameters
+    ----------
+    counted : bool
+        It is a position on that session: entered, and neither exited nor expired.
+    stale : bool
+        Valued at an older close.
+    value, unrealized : Decimal or None
+        Money; None without a price.
+    """
+
+    counted: bool
+    stale: bool
+    value: Decimal | None
+    unrealized: Decimal | None
+
+
+def value_positions(
+    connection: Connection, portfolio_id: int, session: date, *, calendar: SessionCalendar
+) -> dict[int, PositionValue]:
+    """Value the positions of a portfolio as its snapshot of a session does, by position."""
+    valued = _value(connection, calendar, np.array([session], dtype="datetime64[D]"), [portfolio_id])
+    ledger, result = valued.ledger, valued.snapshots
+    multiplier = np.where(ledger.is_option, CONTRACT_SIZE, 1.0)
+    cost = np.rint(ledger.quantity * ledger.entry_price * multiplier * 100).astype(np.int64)
+    found = {}
+    for row, key in enumerate(ledger.position_id.tolist()):
+        cents = int(result.value[row, 0]) if result.priced[row, 0] else None
+        found[key] = PositionValue(
+            counted=bool(result.counted[row, 0]),
+            stale=bool(result.stale[row, 0]),
+            value=None if cents is None else Decimal(cents).scaleb(-2),
+            unrealized=None if cents is None else Decimal(cents - int(cost[row])).scaleb(-2),
+        )
+    return found
 
 
 def _write_snapshots(connection: Connection, valued: _Valued, wanted: Dates) -> tuple[snapshots.SnapshotNames, int]:

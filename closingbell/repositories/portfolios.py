@@ -271,6 +271,13 @@ def open_account(connection: Connection, owner: str, portfolio: NewPortfolio) ->
     return key
 
 
+def symbol_key(connection: Connection, position: NewPosition) -> int | None:
+    """Return the key of a position's symbol, which the universe must know; a private asset has none."""
+    if position.investment_class == PRIVATE:
+        return None
+    return universe.identify(connection, [position.symbol])[position.symbol]
+
+
 def add_positions(connection: Connection, portfolio_id: int, positions: Sequence[NewPosition], as_of: date) -> None:
     """Add lots to a portfolio, in their order; `as_of` is the day whose share count their quantities are stated in."""
     traded = {position.symbol for position in positions if position.investment_class != PRIVATE}

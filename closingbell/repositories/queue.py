@@ -29,13 +29,15 @@ BACKOFF_SECONDS = 5
 FORGIVEN_AFTER = timedelta(hours=1)
 """A failed symbol that is asked for again so long after it failed is tried again: it may be listed by now."""
 
-_REQUESTED = f"""
+REQUESTED = f"""
     (u.status IN ('pending', 'processing')
      OR (u.status = 'active' AND u.needed_from < coalesce(u.history_from, 'infinity')
          AND (u.attempts < {MAX_ATTEMPTS} OR u.leased_by IS NOT NULL)))
 """
+"""Holds for a row `u` of `symbol_universe` whose request has not ended."""
+
 _DUE = f"""
-    {_REQUESTED} AND u.leased_by IS NULL AND coalesce(u.next_attempt_at, '-infinity') <= now()
+    {REQUESTED} AND u.leased_by IS NULL AND coalesce(u.next_attempt_at, '-infinity') <= now()
 """
 
 
@@ -153,7 +155,7 @@ def refuse(connection: Connection, run_id: str, refusals: Mapping[int, Refusal])
         UPDATE symbol_universe SET
             status = CASE WHEN status = 'active' THEN status
                           WHEN :final OR attempts >= {MAX_ATTEMPTS} THEN 'failed' ELSE 'pending' END,
-            attempts = CASE WHEN :final THEN {MAX_ATTEMPTS} ELSE attempts END,
+            attempts = CASE WHEN :final AND status = 'active' THEN {MAX_ATTEMPTS} ELSE attempts END,
             settled_at = CASE WHEN :final OR attempts >= {MAX_ATTEMPTS} THEN now() END,
             next_attempt_at = now() + {BACKOFF_SECONDS} * power(3, attempts - 1) * interval '1 second',
             last_error = :reason, leased_by = NULL, lease_until = NULL
@@ -217,7 +219,7 @@ def waiting(connection: Connection) -> Waiting:
     query = text(f"""
         SELECT count(*) FILTER (WHERE {_DUE}), count(*),
                extract(epoch FROM min(u.next_attempt_at) FILTER (WHERE NOT ({_DUE})) - now())::float8
-        FROM symbol_universe u WHERE {_REQUESTED}
+        FROM symbol_universe u WHERE {REQUESTED}
     """)  # noqa: S608 - our own constants
     return Waiting(*connection.execute(query).one())
 

@@ -1,0 +1,138 @@
+"""How a request is refused: problem+json (RFC 9457) with a code, whoever noticed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from closingbell.accounts import ConflictError, NotFoundError
+from closingbell.errors import ClosingBellError, ConfigurationError
+from closingbell.uploads import RejectedError
+
+logger = logging.getLogger("closingbell.api")
+
+STATUSES = {"ERR_PORT_001": HTTPStatus.CONFLICT, "ERR_CSV_001": HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
+"""Of uploads that are refused; all others are 422."""
+
+
+class Detail(BaseModel):
+    """One thing that is wrong: in an uploaded file with its row, in a form with its field."""
+
+    row: int | None = Field(description="Line of the file, the header's is the first")
+    column: str | None
+    code: str
+    message: str
+    value: str | None
+
+
+class Error(BaseModel):
+    """What is wrong, for programs and for people."""
+
+    code: str
+    message: str
+    details: list[Detail] = []
+
+
+class Problem(BaseModel):
+    """Why a request was refused (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    error: Error
+
+
+PROBLEM_JSON: dict[str, Any] = {"application/problem+json": {"schema": Problem.model_json_schema()}}
+
+
+def refusals(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """Describe for OpenAPI which refusals a route knows."""
+    return {int(status): {"description": status.phrase, "model": Problem} for status in statuses}
+
+
+def problem(status: int, code: str, message: str, details: Sequence[Detail] = ()) -> JSONResponse:
+    """Return a refusal."""
+    body = Problem(
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=message,
+        error=Error(code=code, message=message, details=list(details)),
+    )
+    return JSONResponse(body.model_dump(), status_code=status, media_type="application/problem+json")
+
+
+def _rejected(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RejectedError)  # noqa: S101 - what it is registered for
+    details = [Detail.model_validate(each, from_attributes=True) for each in error.details]
+    status = STATUSES.get(str(error.code), HTTPStatus.UNPROCESSABLE_ENTITY)
+    return problem(status, str(error.code), str(error), details)
+
+
+def _not_found(_request: Request, error: Exception) -> JSONResponse:
+    return problem(HTTPStatus.NOT_FOUND, "ERR_NOT_FOUND", str(error))
+
+
+def _conflict(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ConflictError)  # noqa: S101 - what it is registered for
+    return problem(HTTPStatus.CONFLICT, error.code, str(error))
+
+
+def _misconfigured(_request: Request, error: Exception) -> JSONResponse:
+    return problem(HTTPStatus.BAD_REQUEST, "ERR_NOT_AVAILABLE", str(error))
+
+
+def _unavailable(_request: Request, error: Exception) -> JSONResponse:
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, "ERR_UNAVAILABLE", str(error))
+
+
+def _invalid(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - what it is registered for
+    details = [
+        Detail(
+            row=None,
+            column=".".join(str(part) for part in each["loc"][1:]) or None,
+            code="ERR_REQUEST",
+            message=str(each["msg"]),
+            value=None,
+        )
+        for each in error.errors()
+    ]
+    message = "; ".join(f"{each.column}: {each.message}" for each in details[:3])
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "ERR_REQUEST", message, details)
+
+
+def _http(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
+    answer = problem(error.status_code, f"ERR_HTTP_{error.status_code}", str(error.detail))
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    # The path says which portfolio, never what it holds.
+    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "ERR_INTERNAL", "the server has failed; its log says why")
+
+
+def install(app: FastAPI) -> None:
+    """Let an application refuse in this way."""
+    for kind, handler in (
+        (RejectedError, _rejected),
+        (NotFoundError, _not_found),
+        (ConflictError, _conflict),
+        (ConfigurationError, _misconfigured),
+        (ClosingBellError, _unavailable),
+        (RequestValidationError, _invalid),
+        (HTTPException, _http),
+        (Exception, _unexpected),
+    ):
+        app.add_exception_handler(kind, handler)

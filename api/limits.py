@@ -1,0 +1,50 @@
+"""Bodies are bounded while they stream in, whatever length they claim to have, or none."""
+
+from __future__ import annotations
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from closingbell.uploads import MAX_BYTES, Code, RejectedError
+
+FORM_BYTES = 64 * 1024
+"""What a form has around its file."""
+
+
+class TooLargeError(HTTPException, RejectedError):
+    """The body is larger than any that is accepted; FastAPI hands on an `HTTPException` raised while it parses."""
+
+    def __init__(self) -> None:
+        RejectedError.__init__(self, Code.FILE_TOO_LARGE, f"the file is larger than {MAX_BYTES // 1024**2} MB")
+        self.status_code = 413
+        self.detail = str(self)
+        self.headers = None
+
+
+class BodyLimit:
+    """Stops reading a body once it is too large.
+
+    Parameters
+    ----------
+    app : ASGIApp
+    most : int
+        Bytes.
+    """
+
+    def __init__(self, app: ASGIApp, most: int = MAX_BYTES + FORM_BYTES) -> None:
+        self._app = app
+        self._most = most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the request on, with its body counted."""
+        read = 0
+
+        async def counted() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > self._most:
+                raise TooLargeError
+            return message
+
+        await self._app(scope, counted, send)

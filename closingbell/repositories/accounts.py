@@ -1,0 +1,275 @@
+"""Users' own rows: portfolios, positions and uploads as their owner sees and changes them.
+
+Every function takes the owner, and to it another owner's row is one that does not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, text
+from sqlalchemy.dialects.postgresql import insert
+
+from closingbell.repositories import queue
+from closingbell.tables import PositionValuation, Upload
+
+
+@dataclass(frozen=True)
+class Account:
+    """A portfolio with its latest snapshot."""
+
+    id: int
+    name: str
+    account_name: str
+    account_type: str
+    equity_balance: Decimal
+    inception: date
+    created_at: datetime
+    stale_since: datetime | None
+    positions: int
+    snapshot: Snapshot | None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A portfolio at the close of a session; the columns of `portfolio_snapshots`."""
+
+    session: date
+    status: str
+    nav: Decimal
+    cash: Decimal
+    long_value: Decimal
+    short_value: Decimal
+    gross: Decimal
+    net: Decimal
+    leverage: float | None
+    daily_pnl: Decimal
+    daily_return: float | None
+    cumulative_return: float | None
+    realized_pnl: Decimal
+    unrealized_pnl: Decimal
+    position_count: int
+    coverage: float
+    missing_symbols: list[str]
+    stale_symbols: list[str]
+
+
+_SNAPSHOT_COLUMNS = tuple(Snapshot.__dataclass_fields__)
+
+_ACCOUNTS = f"""
+    SELECT p.id, p.name, p.account_name, p.account_type, p.equity_balance, p.inception, p.created_at, p.stale_since,
+           (SELECT count(*) FROM positions q WHERE q.portfolio_id = p.id AND q.deleted_at IS NULL) AS positions,
+           {", ".join(f"s.{name} AS s_{name}" for name in _SNAPSHOT_COLUMNS)}
+    FROM portfolios p
+    LEFT JOIN LATERAL (
+        SELECT * FROM portfolio_snapshots WHERE portfolio_id = p.id ORDER BY session DESC LIMIT 1
+    ) AS s ON true
+    WHERE p.owner = :owner AND p.deleted_at IS NULL
+"""  # noqa: S608 - our own names
+
+
+def find(connection: Connection, owner: str, portfolio_id: int) -> Account | None:
+    """Return a portfolio."""
+    query = text(f"{_ACCOUNTS} AND p.id = :id")
+    row = connection.execute(query, {"owner": owner, "id": portfolio_id}).mappings().one_or_none()
+    return None if row is None else _account(row)
+
+
+def page(connection: Connection, owner: str, after: int, most: int) -> list[Account]:
+    """Return the portfolios whose keys come after one, in their order."""
+    query = text(f"{_ACCOUNTS} AND p.id > :after ORDER BY p.id LIMIT :most")
+    rows = connection.execute(query, {"owner": owner, "after": after, "most": most}).mappings()
+    return [_account(row) for row in rows]
+
+
+def _account(row: RowMapping) -> Account:
+    own = {name: row[name] for name in Account.__dataclass_fields__ if name != "snapshot"}
+    latest = {name: row[f"s_{name}"] for name in _SNAPSHOT_COLUMNS}
+    return Account(**own, snapshot=None if latest["session"] is None else Snapshot(**latest))
+
+
+def rename(connection: Connection, owner: str, portfolio_id: int, changes: Mapping[str, str]) -> bool:
+    """Change name, account name or account type; return whether no other portfolio has that account name."""
+    columns = {name: changes[name] for name in ("name", "account_name", "account_type") if name in changes}
+    taken = text("""
+        SELECT 1 FROM portfolios
+        WHERE owner = :owner AND account_name = :account_name AND deleted_at IS NULL AND id <> :id
+    """)
+    values = {"owner": owner, "id": portfolio_id, **columns}
+    if "account_name" in columns and connection.execute(taken, values).scalar():
+        return False
+    if columns:
+        assignments = ", ".join(f"{name} = :{name}" for name in columns)
+        statement = f"UPDATE portfolios SET {assignments} WHERE id = :id AND owner = :owner"  # noqa: S608 - from above
+        connection.execute(text(statement), values)
+    return True
+
+
+def delete(connection: Connection, owner: str, portfolio_id: int) -> bool:
+    """Delete a portfolio; its rows stay, nobody sees them again. Return whether it was there."""
+    statement = text("""
+        UPDATE portfolios SET deleted_at = now(), stale_since = NULL
+        WHERE id = :id AND owner = :owner AND deleted_at IS NULL RETURNING id
+    """)
+    return connection.execute(statement, {"owner": owner, "id": portfolio_id}).scalar() is not None
+
+
+# ---------------------------------------------------------------- uploads
+
+
+@dataclass(frozen=True)
+class UploadOf:
+    """Of which portfolio a file was uploaded."""
+
+    portfolio_id: int
+    account_name: str
+    sha256: str
+
+
+_UPLOADS = """
+    SELECT u.portfolio_id, p.account_name, u.sha256 FROM uploads u JOIN portfolios p ON p.id = u.portfolio_id
+    WHERE u.owner = :owner AND p.deleted_at IS NULL
+"""
+
+
+def upload_of_key(connection: Connection, owner: str, idempotency_key: str) -> UploadOf | None:
+    """Return the upload that was made under an idempotency key."""
+    return _upload(connection, "u.idempotency_key = :key", owner=owner, key=idempotency_key)
+
+
+def upload_of_file(connection: Connection, owner: str, account_name: str, sha256: str) -> UploadOf | None:
+    """Return the upload of this very file into the account of a name."""
+    condition = "p.account_name = :account_name AND u.sha256 = :sha256"
+    return _upload(connection, condition, owner=owner, account_name=account_name, sha256=sha256)
+
+
+def _upload(connection: Connection, condition: str, **values: str) -> UploadOf | None:
+    row = connection.execute(text(f"{_UPLOADS} AND {condition}"), values).one_or_none()
+    return None if row is None else UploadOf(*row)
+
+
+def record_upload(
+    connection: Connection, owner: str, portfolio_id: int, *, sha256: str, idempotency_key: str | None, rows: int
+) -> bool:
+    """Remember an upload; return False if another one has just been made under the same idempotency key."""
+    statement = (
+        insert(Upload)
+        .values(portfolio_id=portfolio_id, owner=owner, sha256=sha256, idempotency_key=idempotency_key, rows=rows)
+        .on_conflict_do_nothing(index_elements=["owner", "idempotency_key"])
+        .returning(Upload.id)
+    )
+    return connection.execute(statement).scalar() is not None
+
+
+# ---------------------------------------------------------------- positions and their symbols
+
+
+@dataclass(frozen=True)
+class Held:
+    """A position, and what is known of its symbol; the last five are None for a private asset."""
+
+    id: int
+    portfolio_id: int
+    symbol: str
+    investment_class: str
+    investment_subtype: str | None
+    position_type: str
+    quantity: Decimal
+    quantity_as_of: date
+    entry_price: Decimal
+    entry_date: date
+    exit_price: Decimal | None
+    exit_date: date | None
+    symbol_id: int | None
+    symbol_status: str | None
+    requested: bool | None
+    leased: bool | None
+    last_error: str | None
+
+
+_POSITIONS = f"""
+    SELECT q.id, q.portfolio_id, q.symbol, q.investment_class, q.investment_subtype, q.position_type, q.quantity,
+           q.quantity_as_of, q.entry_price, q.entry_date, q.exit_price, q.exit_date, q.symbol_id,
+           u.status AS symbol_status,
+           {queue.REQUESTED} AS requested,
+           u.leased_by IS NOT NULL AS leased, u.last_error
+    FROM positions q JOIN portfolios p ON p.id = q.portfolio_id
+    LEFT JOIN symbol_universe u ON u.id = q.symbol_id
+    WHERE p.owner = :owner AND p.id = :portfolio_id AND p.deleted_at IS NULL AND q.deleted_at IS NULL
+"""  # noqa: S608 - our own condition
+
+
+def positions(
+    connection: Connection, owner: str, portfolio_id: int, after: int = 0, most: int | None = None
+) -> list[Held]:
+    """Return the positions of a portfolio whose keys come after one, in their order."""
+    query = text(f"{_POSITIONS} AND q.id > :after ORDER BY q.id LIMIT :most")
+    values = {"owner": owner, "portfolio_id": portfolio_id, "after": after, "most": most}
+    return [Held(**row) for row in connection.execute(query, values).mappings()]
+
+
+def position(connection: Connection, owner: str, portfolio_id: int, position_id: int) -> Held | None:
+    """Return one position."""
+    query = text(f"{_POSITIONS} AND q.id = :id")
+    values = {"owner": owner, "portfolio_id": portfolio_id, "id": position_id}
+    row = connection.execute(query, values).mappings().one_or_none()
+    return None if row is None else Held(**row)
+
+
+CHANGEABLE = (
+    *("symbol", "symbol_id", "investment_class", "investment_subtype", "position_type"),
+    *("quantity", "quantity_as_of", "entry_price", "entry_date", "exit_price", "exit_date"),
+)
+
+
+def change_position(connection: Connection, position_id: int, changes: Mapping[str, Any]) -> None:
+    """Overwrite some columns of a position that its owner has been shown to own."""
+    assignments = ", ".join(f"{name} = :{name}" for name in CHANGEABLE if name in changes)
+    statement = text(f"UPDATE positions SET {assignments} WHERE id = :id")  # noqa: S608 - from our own list
+    connection.execute(statement, {**changes, "id": position_id})
+
+
+def split_lot(connection: Connection, position_id: int, quantity: Decimal, exit_price: Decimal, exit_date: date) -> int:
+    """Close a part of a position: that part becomes a lot of its own, the rest stays open. Return the new lot's key."""
+    statement = text("""
+        WITH rest AS (
+            UPDATE positions SET quantity = quantity - :quantity WHERE id = :id RETURNING *
+        )
+        INSERT INTO positions (portfolio_id, symbol, symbol_id, investment_class, investment_subtype, position_type,
+                               quantity, quantity_as_of, entry_price, entry_date, exit_price, exit_date)
+        SELECT portfolio_id, symbol, symbol_id, investment_class, investment_subtype, position_type,
+               :quantity, quantity_as_of, entry_price, entry_date, :exit_price, :exit_date
+        FROM rest RETURNING id
+    """)
+    values = {"id": position_id, "quantity": quantity, "exit_price": exit_price, "exit_date": exit_date}
+    key: int = connection.execute(statement, values).scalar_one()
+    return key
+
+
+def delete_position(connection: Connection, position_id: int) -> None:
+    """Remove a position that its owner has been shown to own."""
+    connection.execute(text("UPDATE positions SET deleted_at = now() WHERE id = :id"), {"id": position_id})
+
+
+def value_by_hand(connection: Connection, position_id: int, day: date, price: Decimal) -> None:
+    """Store what a private asset is worth per unit from a day on."""
+    statement = insert(PositionValuation).values(position_id=position_id, day=day, price=price)
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=["position_id", "day"], set_={"price": statement.excluded.price})
+    )
+
+
+def aliases_of(connection: Connection, symbols: Collection[str]) -> dict[str, str]:
+    """Return what others meant by these tickers, as far as it has been learnt."""
+    query = text("SELECT alias, symbol FROM symbol_aliases WHERE alias = ANY(:symbols)")
+    return {row.alias: row.symbol for row in connection.execute(query, {"symbols": list(symbols)})}
+
+
+def known_tickers(connection: Connection) -> Sequence[str]:
+    """Return the tickers of all active stocks and funds."""
+    query = text("SELECT symbol FROM symbol_universe WHERE status = 'active' AND kind <> 'option' ORDER BY symbol")
+    return connection.execute(query).scalars().all()

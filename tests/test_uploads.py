@@ -1,0 +1,451 @@
+"""Uploaded files and forms: what is read, what is refused, and with which code."""
+
+from __future__ import annotations
+
+import csv
+import io
+from contextlib import suppress
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from closingbell.ledger import NewPosition
+from closingbell.occ import OptionContract
+from closingbell.uploads import (
+    COLUMNS,
+    MAX_BYTES,
+    MAX_ROWS,
+    TEMPLATE,
+    Code,
+    PortfolioForm,
+    RejectedError,
+    canonical_symbol,
+    check_form,
+    read_position,
+    read_positions,
+)
+
+TODAY = date(2026, 11, 24)
+HEADER = "Symbol,Quantity,Entry Price Per Share,Entry Date"
+ROW = "AAPL,100,150.25,2022-01-14"
+APPLE = NewPosition("AAPL", Decimal(100), Decimal("150.25"), date(2022, 1, 14), "PUBLIC", None)
+
+OCC = "AAPL230120C00150000"
+CONTRACT = OptionContract(OCC, "AAPL", date(2023, 1, 20), is_call=True, strike=Decimal(150))
+CALL = NewPosition(OCC, Decimal(-2), Decimal("4.5"), date(2022, 1, 14), "OPTIONS", "CALL", contract=CONTRACT)
+
+
+def read(text: str) -> tuple[NewPosition, ...]:
+    return read_positions(text.encode(), today=TODAY)
+
+
+def refusal(content: bytes | str) -> RejectedError:
+    with pytest.raises(RejectedError) as caught:
+        read_positions(content.encode() if isinstance(content, str) else content, today=TODAY)
+    return caught.value
+
+
+def row_of(**cells: str) -> str:
+    """Return a file of one row: a good one but for what is given, by column without spaces."""
+    by_column = {"Symbol": "AAPL", "Quantity": "100", "Entry Price Per Share": "150.25", "Entry Date": "2022-01-14"}
+    by_column |= {next(c for c in COLUMNS if c.replace(" ", "") == name): value for name, value in cells.items()}
+    output = io.StringIO()
+    writer = csv.DictWriter(output, list(by_column))
+    writer.writeheader()
+    writer.writerow(by_column)
+    return output.getvalue()
+
+
+# ---------------------------------------------------------------- the file
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{HEADER}\n{ROW}\n",
+        f"{HEADER}\n{ROW}",
+        f"\ufeff{HEADER}\n{ROW}\n",
+        f"{HEADER}\r\n{ROW}\r\n",
+        f"{HEADER}\r{ROW}\r",
+        f"{HEADER}\n{ROW}\n".replace(",", ";"),
+        f"# exported 'today\" by somebody\n\n{HEADER}\n\n  # a comment\n{ROW}\n,,,\n   \n",
+        "entry date,SYMBOL, quantity ,Entry  Price Per Share\n2022-01-14,aapl, 100 ,150.25\n",
+        'Symbol,Quantity,"Entry Price Per Share",Entry Date\n"AAPL","100","150.25","2022-01-14"\n',
+        f"{HEADER},Investment Class,Investment Subtype,Exit Date\n{ROW},,,\n",
+    ],
+    ids=["plain", "no last newline", "bom", "crlf", "cr", "semicolons", "comments", "order", "quotes", "empty cells"],
+)
+def test_a_file_is_read_whatever_wrote_it(text: str) -> None:
+    assert read(text) == (APPLE,)
+
+
+def test_a_cell_may_hold_separators_newlines_and_what_looks_like_a_comment() -> None:
+    error = refusal(f'{HEADER}\n"AA\n# no comment, but ""a cell""\nPL",100,150.25,2022-01-14\nMSFT,x,1,2022-01-14\n')
+    assert [(each.row, each.code) for each in error.details] == [
+        (2, Code.SYMBOL_CHARACTERS),
+        (5, Code.QUANTITY_NOT_A_NUMBER),
+    ]
+    assert error.details[0].value == 'AA\n# no comment, but "a cell"\nPL'
+
+
+def test_equal_rows_are_two_lots() -> None:
+    assert read(f"{HEADER}\n{ROW}\n{ROW}\n") == (APPLE, APPLE)
+
+
+def test_the_template_can_be_uploaded_as_it_is() -> None:
+    held = read(TEMPLATE)
+    assert [(each.symbol, each.position_type) for each in held] == [
+        ("AAPL", "LONG"),
+        ("IWM", "SHORT"),
+        ("SPY230616P00400000", "LP"),
+        ("ACME_SERIES_B", "LONG"),
+    ]
+
+
+def test_as_many_rows_as_are_allowed_are_read_and_not_one_more() -> None:
+    assert len(read(f"{HEADER}\n" + f"{ROW}\n" * MAX_ROWS)) == MAX_ROWS
+    assert refusal(f"{HEADER}\n" + f"{ROW}\n" * (MAX_ROWS + 1)).code == Code.FILE_TOO_LARGE
+
+
+def test_a_file_of_the_largest_size_is_read_and_one_byte_more_is_not() -> None:
+    text = f"{HEADER}\n{ROW}\n#"
+    largest = (text + "x" * (MAX_BYTES - len(text))).encode()
+    assert read_positions(largest, today=TODAY) == (APPLE,)
+    assert refusal(largest + b"x").code == Code.FILE_TOO_LARGE
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"", Code.EMPTY),
+        (b"\n\n# nothing\n", Code.EMPTY),
+        (HEADER.encode(), Code.EMPTY),
+        (b"\xff\xfe\x00A", Code.NOT_A_CSV),
+        (b"PK\x03\x04\x00\x00", Code.NOT_A_CSV),
+        (b"\x89PNG\r\n\x1a\n", Code.NOT_A_CSV),
+        (b"Symbol,Quantity,Entry Date\nAAPL,1,2022-01-14\n", Code.COLUMN_MISSING),
+        (f"{HEADER},Exit Pric\n{ROW},\n".encode(), Code.BAD_HEADER),
+        (f"{HEADER},Symbol\n{ROW},AAPL\n".encode(), Code.BAD_HEADER),
+        (f"{HEADER},\n{ROW},1\n".encode(), Code.BAD_HEADER),
+        (f"{ROW}\n{ROW}\n".encode(), Code.BAD_HEADER),
+        (f"{HEADER}\n{ROW},1\n".encode(), Code.MALFORMED),
+        (f"{HEADER}\nAAPL,100\n".encode(), Code.MALFORMED),
+        (f'{HEADER}\n"AAPL,100,150.25,2022-01-14\n'.encode(), Code.MALFORMED),
+        (f'{HEADER}\n"AAPL"x,100,150.25,2022-01-14\n'.encode(), Code.MALFORMED),
+        (f"{HEADER}\n{'A' * 200_000},100,150.25,2022-01-14\n".encode(), Code.MALFORMED),
+    ],
+)
+def test_what_is_no_such_file_is_refused_with_its_code(content: bytes, code: Code) -> None:
+    assert refusal(content).code == code
+
+
+def test_a_misspelt_column_is_named_with_the_one_that_is_meant() -> None:
+    assert "is it Exit Price Per Share?" in str(refusal(f"{HEADER},Exit Price Per Shar\n{ROW},\n"))
+
+
+# ---------------------------------------------------------------- the cells
+
+
+@pytest.mark.parametrize(
+    ("cells", "code"),
+    [
+        ({"Symbol": " "}, Code.SYMBOL_MISSING),
+        ({"Symbol": "A" * 33}, Code.SYMBOL_TOO_LONG),
+        ({"Symbol": "AA PL"}, Code.SYMBOL_CHARACTERS),
+        ({"Symbol": "ÄPL"}, Code.SYMBOL_CHARACTERS),
+        ({"Symbol": "=A1"}, Code.SYMBOL_CHARACTERS),
+        ({"Symbol": "=cmd|' /C calc'!A0"}, Code.SYMBOL_CHARACTERS),
+        ({"Symbol": "@SUM(A1)"}, Code.SYMBOL_CHARACTERS),
+        ({"Quantity": ""}, Code.QUANTITY_MISSING),
+        ({"Quantity": "ten"}, Code.QUANTITY_NOT_A_NUMBER),
+        ({"Quantity": "NaN"}, Code.QUANTITY_NOT_A_NUMBER),
+        ({"Quantity": "-Infinity"}, Code.QUANTITY_NOT_A_NUMBER),
+        ({"Quantity": "1e400"}, Code.QUANTITY_NOT_A_NUMBER),
+        ({"Quantity": "1e9999"}, Code.QUANTITY_NOT_A_NUMBER),
+        ({"Quantity": "1e999999999"}, Code.QUANTITY_NOT_A_NUMBER),
+        ({"Quantity": "1000000000000"}, Code.QUANTITY_NOT_A_NUMBER),
+        ({"Quantity": "1_000"}, Code.QUANTITY_NOT_A_NUMBER),
+        ({"Quantity": "1,000"}, Code.QUANTITY_NOT_A_NUMBER),
+        ({"Quantity": "١٢"}, Code.QUANTITY_NOT_A_NUMBER),
+        ({"Quantity": "=1+1"}, Code.QUANTITY_NOT_A_NUMBER),
+        ({"Quantity": "0.000"}, Code.QUANTITY_ZERO),
+        ({"Quantity": "-0"}, Code.QUANTITY_ZERO),
+        ({"Quantity": "1.0000001"}, Code.QUANTITY_DECIMALS),
+        ({"Quantity": "1e-9999"}, Code.QUANTITY_DECIMALS),
+        ({"EntryPricePerShare": ""}, Code.PRICE_MISSING),
+        ({"EntryPricePerShare": "$5"}, Code.PRICE_NOT_A_NUMBER),
+        ({"EntryPricePerShare": "1e400"}, Code.PRICE_NOT_A_NUMBER),
+        ({"EntryPricePerShare": "0"}, Code.PRICE_NOT_POSITIVE),
+        ({"EntryPricePerShare": "-1"}, Code.PRICE_NOT_POSITIVE),
+        ({"EntryPricePerShare": "1.00001"}, Code.PRICE_DECIMALS),
+        ({"EntryDate": ""}, Code.DATE_MISSING),
+        ({"EntryDate": "14/01/2022"}, Code.DATE_FORMAT),
+        ({"EntryDate": "20220114"}, Code.DATE_FORMAT),
+        ({"EntryDate": "2022-02-30"}, Code.DATE_FORMAT),
+        ({"EntryDate": "2026-11-25"}, Code.DATE_FUTURE),
+        ({"EntryDate": "1926-11-23"}, Code.DATE_TOO_OLD),
+        ({"InvestmentClass": "SHARES"}, Code.CLASS),
+        ({"InvestmentClass": "PUBLIC", "Symbol": "MY_HOUSE"}, Code.CLASS),
+        ({"InvestmentClass": "PUBLIC", "Symbol": OCC}, Code.CLASS),
+        ({"InvestmentSubtype": "CALL"}, Code.SUBTYPE),
+        ({"InvestmentClass": "PRIVATE", "InvestmentSubtype": "STOCK"}, Code.SUBTYPE),
+        ({"Symbol": OCC, "InvestmentSubtype": "PUT"}, Code.SUBTYPE),
+        ({"ExitDate": "2022-01-13", "ExitPricePerShare": "1"}, Code.EXIT_BEFORE_ENTRY),
+        ({"ExitDate": "2026-12-01", "ExitPricePerShare": "1"}, Code.DATE_FUTURE),
+        ({"ExitDate": "2022-01-14", "ExitPricePerShare": ""}, Code.EXIT_PRICE),
+        ({"ExitDate": "2022-01-14", "ExitPricePerShare": "-1"}, Code.EXIT_PRICE),
+        ({"ExitDate": "2022-01-14", "ExitPricePerShare": "nan"}, Code.EXIT_PRICE),
+        ({"ExitDate": "", "ExitPricePerShare": "5"}, Code.EXIT_PRICE),
+        ({"Symbol": OCC, "StrikePrice": "151"}, Code.STRIKE_MISSING),
+        ({"Symbol": OCC, "UnderlyingSymbol": "MSFT"}, Code.UNDERLYING_MISSING),
+        ({"Symbol": OCC, "ExpirationDate": "2023-01-21"}, Code.EXPIRATION_MISSING),
+        ({"Symbol": OCC, "OptionType": "PUT"}, Code.OPTION_TYPE_MISSING),
+        ({"Symbol": OCC, "EntryDate": "2023-01-21"}, Code.EXPIRATION_MISSING),
+    ],
+)
+def test_a_bad_cell_is_refused_with_its_code(cells: dict[str, str], code: Code) -> None:
+    error = refusal(row_of(**cells))
+    assert error.code == Code.FILE_INVALID
+    assert [detail.code for detail in error.details] == [code]
+    assert error.details[0].row == 2
+
+
+OPTION = {
+    "UnderlyingSymbol": "AAPL",
+    "StrikePrice": "150",
+    "ExpirationDate": "2023-01-20",
+    "OptionType": "CALL",
+    "Quantity": "-2",
+    "EntryPricePerShare": "4.50",
+}
+
+
+@pytest.mark.parametrize(
+    ("cells", "code"),
+    [
+        ({"UnderlyingSymbol": ""}, Code.UNDERLYING_MISSING),
+        ({"UnderlyingSymbol": "TOOLONG"}, Code.UNDERLYING_MISSING),
+        ({"StrikePrice": ""}, Code.STRIKE_MISSING),
+        ({"StrikePrice": "150.0001"}, Code.STRIKE_MISSING),
+        ({"StrikePrice": "100000"}, Code.STRIKE_MISSING),
+        ({"ExpirationDate": ""}, Code.EXPIRATION_MISSING),
+        ({"ExpirationDate": "Jan 20"}, Code.EXPIRATION_MISSING),
+        ({"ExpirationDate": "2100-01-15"}, Code.EXPIRATION_MISSING),
+        ({"OptionType": ""}, Code.OPTION_TYPE_MISSING),
+        ({"OptionType": "STRADDLE"}, Code.OPTION_TYPE_MISSING),
+    ],
+)
+def test_an_option_that_is_not_described_wholly_is_refused_with_the_code_of_its_column(
+    cells: dict[str, str], code: Code
+) -> None:
+    assert [detail.code for detail in refusal(row_of(**{**OPTION, **cells})).details] == [code]
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        {"Symbol": OCC},
+        {"Symbol": OCC.lower()},
+        {"Symbol": "AAPL  230120C00150000"},
+        {"Symbol": "O:AAPL230120C00150000"},
+        {"Symbol": OCC, "InvestmentClass": "options", "InvestmentSubtype": "call"},
+        {"Symbol": OCC, **OPTION},
+        {"Symbol": "AAPL", **OPTION},
+        {"Symbol": "AAPL", **OPTION, "OptionType": "c", "UnderlyingSymbol": "aapl", "StrikePrice": "150.000"},
+    ],
+)
+def test_an_option_is_the_same_in_every_form_in_which_it_may_be_written(cells: dict[str, str]) -> None:
+    held = read(row_of(**{"Quantity": "-2", "EntryPricePerShare": "4.50", **cells}))
+    assert held == (CALL,)
+    assert held[0].position_type == "SC"
+
+
+@pytest.mark.parametrize(
+    ("symbol", "held"), [("MY_HOUSE", "PRIVATE"), ("BRK.B", "PUBLIC"), ("^GSPC", "PUBLIC"), ("EURUSD=X", "PUBLIC")]
+)
+def test_the_class_follows_from_the_symbol_when_none_is_given(symbol: str, held: str) -> None:
+    assert read(row_of(Symbol=symbol))[0].investment_class == held
+
+
+def test_a_private_asset_needs_no_underscore_when_its_class_says_so() -> None:
+    position = read(row_of(Symbol="HOUSE", InvestmentClass="private", InvestmentSubtype="real_estate"))[0]
+    assert (position.symbol, position.investment_class, position.investment_subtype) == (
+        "HOUSE",
+        "PRIVATE",
+        "REAL_ESTATE",
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "symbol"),
+    [("BRK.B", "BRK-B"), ("brk-b", "BRK-B"), ("BF.A", "BF-A"), ("VOD.L", "VOD.L"), ("BTC-USD", "BTC-USD"), ("A", "A")],
+)
+def test_a_class_of_shares_has_one_spelling(written: str, symbol: str) -> None:
+    assert canonical_symbol(written) == symbol
+    assert read(row_of(Symbol=written))[0].symbol == symbol
+
+
+def test_every_bad_cell_of_every_row_is_reported_and_nothing_is_read() -> None:
+    error = refusal(f"{HEADER}\n{ROW}\n,0,-1,x\n{ROW}\nA B,1,1,2022-01-14\n")
+    assert [(detail.row, detail.column, detail.code) for detail in error.details] == [
+        (3, "Symbol", Code.SYMBOL_MISSING),
+        (3, "Quantity", Code.QUANTITY_ZERO),
+        (3, "Entry Price Per Share", Code.PRICE_NOT_POSITIVE),
+        (3, "Entry Date", Code.DATE_FORMAT),
+        (5, "Symbol", Code.SYMBOL_CHARACTERS),
+    ]
+    assert str(error).startswith("5 cells are wrong")
+
+
+def test_of_very_many_bad_cells_a_thousand_are_shown_and_all_are_counted() -> None:
+    error = refusal(f"{HEADER}\n" + "A B,0,1,2022-01-14\n" * 5_000)
+    assert len(error.details) == 1_000
+    assert str(error).startswith("10000 cells are wrong")
+
+
+def test_a_long_bad_value_is_cut_before_it_is_shown() -> None:
+    assert len(refusal(row_of(Symbol="?" * 10_000)).details[0].value or "") == 64
+
+
+def test_one_row_is_read_by_the_rules_of_the_file() -> None:
+    cells = {"Symbol": "aapl", "Quantity": "100.0", "Entry Price Per Share": "150.25", "Entry Date": "2022-01-14"}
+    assert read_position(cells, today=TODAY) == APPLE
+    with pytest.raises(RejectedError) as caught:
+        read_position({**cells, "Quantity": "0", "Exit Date": None}, today=TODAY)
+    assert caught.value.code == Code.QUANTITY_ZERO
+
+
+# ---------------------------------------------------------------- the form
+
+FORM = {
+    "portfolio_name": "  Balanced Growth ",
+    "account_name": "Joint",
+    "account_type": "Roth_IRA",
+    "equity_balance": "1e5",
+    "inception_date": "",
+}
+
+
+def test_a_form_is_read_without_the_spaces_around_its_words() -> None:
+    assert check_form(**FORM, today=TODAY) == PortfolioForm(
+        "Balanced Growth", "Joint", "roth_ira", Decimal("1e5"), None
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "code"),
+    [
+        ("portfolio_name", None, Code.NAME_MISSING),
+        ("portfolio_name", "  ", Code.NAME_MISSING),
+        ("portfolio_name", "a\x00b", Code.NAME_MISSING),
+        ("portfolio_name", "x" * 256, Code.NAME_TOO_LONG),
+        ("account_name", "", Code.ACCOUNT_MISSING),
+        ("account_name", "x" * 101, Code.ACCOUNT_TOO_LONG),
+        ("account_type", "savings", Code.ACCOUNT_TYPE),
+        ("account_type", None, Code.ACCOUNT_TYPE),
+        ("equity_balance", "", Code.EQUITY_MISSING),
+        ("equity_balance", "0", Code.EQUITY_NOT_POSITIVE),
+        ("equity_balance", "-5", Code.EQUITY_NOT_POSITIVE),
+        ("equity_balance", "NaN", Code.EQUITY_NOT_POSITIVE),
+        ("equity_balance", "1.001", Code.EQUITY_NOT_POSITIVE),
+        ("equity_balance", "1000000000000.01", Code.EQUITY_TOO_LARGE),
+        ("inception_date", "yesterday", Code.DATE_FORMAT),
+        ("inception_date", "2027-01-01", Code.DATE_FUTURE),
+        ("inception_date", "1900-01-01", Code.DATE_TOO_OLD),
+    ],
+)
+def test_a_bad_field_is_refused_with_its_code(field: str, value: str | None, code: Code) -> None:
+    with pytest.raises(RejectedError) as caught:
+        check_form(**{**FORM, field: value}, today=TODAY)
+    assert [(detail.column, detail.code) for detail in caught.value.details] == [(field, code)]
+
+
+def test_the_largest_equity_is_accepted_and_all_bad_fields_are_reported() -> None:
+    assert check_form(**{**FORM, "equity_balance": "1000000000000"}, today=TODAY).equity == Decimal(10) ** 12
+    with pytest.raises(RejectedError) as caught:
+        check_form(**dict.fromkeys(FORM, "?"), today=TODAY)
+    assert [detail.column for detail in caught.value.details] == ["account_type", "equity_balance", "inception_date"]
+
+
+# ---------------------------------------------------------------- properties
+
+
+@given(st.binary(max_size=400))
+def test_arbitrary_bytes_raise_nothing_but_the_refusal(content: bytes) -> None:
+    with suppress(RejectedError):
+        read_positions(content, today=TODAY)
+
+
+PIECES = st.sampled_from(
+    [
+        *COLUMNS,
+        "\n",
+        "\r\n",
+        "\r",
+        ",",
+        ";",
+        '"',
+        '""',
+        "#",
+        "AAPL",
+        OCC,
+        "1",
+        "-1",
+        "0",
+        "1e400",
+        "2022-01-14",
+        "=1",
+        " ",
+    ]
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(PIECES, max_size=40), st.booleans())
+def test_anything_that_looks_like_a_file_is_read_or_refused(pieces: list[str], with_header: bool) -> None:
+    text = (f"{HEADER}\n" if with_header else "") + "".join(pieces)
+    with suppress(RejectedError):
+        assert read(text)
+
+
+POSITIONS = st.builds(
+    NewPosition,
+    symbol=st.from_regex(r"[A-Z]{1,5}", fullmatch=True),
+    quantity=st.decimals("-99999999", "99999999", places=6).filter(bool),
+    entry_price=st.decimals("0.0001", "99999", places=4),
+    entry_date=st.dates(date(1950, 1, 1), TODAY - timedelta(days=400)),
+    investment_class=st.just("PUBLIC"),
+    investment_subtype=st.sampled_from([None, "STOCK", "ETF", "BOND"]),
+    exit_date=st.none(),
+)
+
+
+@settings(max_examples=100)
+@given(
+    st.lists(POSITIONS, min_size=1, max_size=8),
+    st.permutations([*COLUMNS[:4], "Investment Subtype", "Exit Date", "Exit Price Per Share"]),
+    st.sampled_from([",", ";"]),
+    st.sampled_from(["\n", "\r\n"]),
+    st.booleans(),
+)
+def test_what_is_written_in_any_dialect_is_read_back_exactly(
+    positions: list[NewPosition], columns: list[str], delimiter: str, newline: str, quoted: bool
+) -> None:
+    output = io.StringIO()
+    writer = csv.writer(
+        output, delimiter=delimiter, lineterminator=newline, quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL
+    )
+    writer.writerow(columns)
+    for each in positions:
+        cells = {
+            "Symbol": each.symbol,
+            "Quantity": f"{each.quantity}",
+            "Entry Price Per Share": f"{each.entry_price}",
+            "Entry Date": each.entry_date.isoformat(),
+            "Investment Subtype": each.investment_subtype or "",
+        }
+        writer.writerow([cells.get(column, "") for column in columns])
+    assert read(output.getvalue()) == tuple(positions)
