@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from starlette.exceptions import HTTPException
+from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from closingbell.uploads import MAX_BYTES, Code, RejectedError
@@ -11,7 +11,7 @@ FORM_BYTES = 64 * 1024
 """What a form has around its file."""
 
 
-class TooLargeError(HTTPException, RejectedError):
+class TooLargeError(RejectedError, HTTPException):
     """The body is larger than any that is accepted; FastAPI hands on an `HTTPException` raised while it parses."""
 
     def __init__(self) -> None:

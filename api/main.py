@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
 from api import admin, errors, health, onboarding, portfolios
 from api.limits import BodyLimit
@@ -15,10 +15,8 @@ app = FastAPI(
     "null, and every valuation says its session (`as_of`) and its coverage.",
 )
 app.include_router(health.router)
-v1 = APIRouter(prefix="/api/v1")
 for each in (onboarding, portfolios, admin):
-    v1.include_router(each.router)
-app.include_router(v1)
+    app.include_router(each.router, prefix="/api/v1")
 errors.install(app)
 app.add_middleware(BodyLimit)
 app.add_middleware(RequestLog)

@@ -23,7 +23,7 @@ from closingbell.repositories.database import Connection, Database
 from closingbell.repositories.portfolios import BusyError
 from closingbell.repositories.queue import Wanted
 from closingbell.repositories.universe import Kind
-from closingbell.uploads import Code, PortfolioForm, RejectedError, read_position
+from closingbell.uploads import Code, Detail, PortfolioForm, RejectedError, read_position
 
 logger = logging.getLogger("closingbell.onboarding")
 
@@ -126,6 +126,10 @@ def _store(
     if before is not None:
         return before
     inception = form.inception or factors.newest_session(connection) or latest
+    if inception < calendar.first_day:
+        message = f"there are no prices before {calendar.first_day}"
+        detail = Detail(None, "inception_date", Code.DATE_TOO_OLD, message, str(inception))
+        raise RejectedError(Code.DATE_TOO_OLD, message, [detail])
     portfolio = NewPortfolio(
         form.name, form.account_name, form.account_type, form.equity, inception, positions=tuple(positions)
     )

@@ -32,7 +32,7 @@ class SessionCalendar:
 
     def __init__(self, last_day: date, closures: Iterable[date] = ()) -> None:
         self._exchange = exchange_calendars.get_calendar("XNYS", start=FIRST_DAY, end=last_day)
-        self.last_day = last_day
+        self.first_day, self.last_day = FIRST_DAY, last_day
         self.closures = frozenset(closures)
 
     @cached_property

@@ -18,7 +18,7 @@ from closingbell.seeding import seed
 
 pytest.register_assert_rewrite("plant", "plant_on_dagster", "provider_contract")
 
-from plant import LAST, Install, copy_of  # noqa: E402 - after their registration
+from plant import LAST, Install, copy_of, last_sessions, run_batch  # noqa: E402 - after their registration
 from provider_contract import nyse  # noqa: E402
 
 if TYPE_CHECKING:
@@ -77,6 +77,20 @@ def seeded_template(server: EmbeddedPostgres, template: str, demo: DemoProvider)
 def seeded(server: EmbeddedPostgres, seeded_template: str) -> Database:
     """A database of the test's own with the demo's symbols and portfolios, and no prices."""
     return copy_of(server, seeded_template)
+
+
+@pytest.fixture(scope="session")
+def computed_template(server: EmbeddedPostgres, seeded_template: str, demo: DemoProvider) -> str:
+    """The demo with its last three sessions computed."""
+    database = copy_of(server, seeded_template)
+    run_batch(database, demo, last_sessions(3))
+    return str(database.url.database)
+
+
+@pytest.fixture
+def computed(server: EmbeddedPostgres, computed_template: str) -> Database:
+    """A database of the test's own with the demo and its last three sessions."""
+    return copy_of(server, computed_template)
 
 
 @pytest.fixture

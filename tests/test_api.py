@@ -1,0 +1,465 @@
+"""The API as its users see it: upload, follow, look, correct."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from plant import LAST, Install, copy_of, hashes
+from sqlalchemy import text
+from uploading import FORM, HEADER, STOCKS, client_of, csv_of, forget_symbol, learn, rows_of, upload, write_portfolios
+
+from closingbell.postgres import EmbeddedPostgres
+from closingbell.providers.demo import DemoProvider
+from closingbell.repositories.database import Database
+from closingbell.uploads import MAX_BYTES, TEMPLATE
+
+RANGE = "RRC"
+"""A stock that the tests let the plant forget, so that it can be learnt."""
+
+PORTFOLIO_TABLES = ("portfolio_snapshots", "factor_exposures", "position_factor_exposures")
+
+
+class Api:
+    """A client, and the database below it."""
+
+    def __init__(self, client: TestClient, database: Database, demo: DemoProvider) -> None:
+        self.client = client
+        self.database = database
+        self.demo = demo
+
+    def status(self, portfolio_id: int) -> dict[str, Any]:
+        """Return the onboarding status of a portfolio."""
+        answer: dict[str, Any] = self.client.get(f"/api/v1/onboarding/status/{portfolio_id}").json()
+        return answer
+
+    def positions(self, portfolio_id: int) -> list[dict[str, Any]]:
+        """Return all positions of a portfolio."""
+        items: list[dict[str, Any]] = self.client.get(f"/api/v1/portfolios/{portfolio_id}/positions").json()["items"]
+        return items
+
+    def assert_equal_to_the_batch(self) -> None:
+        """The portfolio rows of the newest session are those that the batch writes."""
+        before = hashes(self.database, PORTFOLIO_TABLES)
+        write_portfolios(self.database)
+        assert hashes(self.database, PORTFOLIO_TABLES) == before
+
+
+@pytest.fixture
+def api(server: EmbeddedPostgres, computed_template: str, tmp_path: Path, demo: DemoProvider) -> Iterator[Api]:
+    from plant_on_dagster import plant_in  # noqa: PLC0415 - imports dagster
+
+    with plant_in(tmp_path, copy_of(server, computed_template)) as plant, client_of() as client:
+        yield Api(client, plant.database, demo)
+
+
+# ---------------------------------------------------------------- uploading
+
+
+def test_a_portfolio_of_known_symbols_is_valued_in_the_answer_as_the_batch_would(api: Api) -> None:
+    answer = upload(api.client, csv_of(STOCKS))
+    assert answer.status_code == 201
+    made = answer.json()
+    assert (made["status"], made["percent"], made["pending"], made["failed"]) == ("completed", 100, [], [])
+    assert made["mode"] == "v2_instant"
+    assert made["known"] == sorted(STOCKS)
+    assert made["snapshot"]["as_of"] == LAST.isoformat()
+    assert made["snapshot"]["status"] == "complete"
+    assert made["snapshot"]["nav"] == "100000.00"
+    api.assert_equal_to_the_batch()
+    with api.database.transaction() as connection:
+        exposures = connection.execute(
+            text("SELECT count(*) FROM factor_exposures WHERE portfolio_id = :id"), {"id": made["portfolio_id"]}
+        )
+        assert exposures.scalar() == 13
+
+
+def test_an_unknown_symbol_leaves_a_partial_portfolio_that_is_complete_once_it_is_learnt(api: Api) -> None:
+    batch = rows_of(api.database, RANGE)
+    forget_symbol(api.database, RANGE)
+
+    made = upload(api.client, csv_of([*STOCKS, RANGE])).json()
+    assert (made["status"], made["pending"]) == ("pending", [RANGE])
+    assert made["snapshot"]["status"] == "partial"
+    assert made["snapshot"]["coverage"] == pytest.approx(19 / 20)
+    assert made["phases"][0] == {"phase": "symbols", "done": 19, "total": 20}
+
+    learn(api.database, api.demo)
+
+    status = api.status(made["portfolio_id"])
+    assert (status["status"], status["percent"], status["pending"]) == ("completed", 100, [])
+    assert rows_of(api.database, RANGE) == batch
+    api.assert_equal_to_the_batch()
+
+
+def test_an_option_asks_for_its_underlying_too(api: Api) -> None:
+    forget_symbol(api.database, RANGE)
+    content = f"{HEADER}\nRRC230616C00025000,2,3.5,2022-11-01\n"
+    made = upload(api.client, content).json()
+    assert made["pending"] == ["RRC230616C00025000"]
+    assert {each.symbol for each in learn(api.database, api.demo).symbols} == {RANGE, "RRC230616C00025000"}
+    assert api.status(made["portfolio_id"])["status"] == "completed"
+    api.assert_equal_to_the_batch()
+
+
+def test_an_earlier_inception_is_valued_with_prices_that_reach_as_far_back(api: Api) -> None:
+    made = upload(api.client, csv_of(["AAPL", "KO"]), inception_date="2019-05-01").json()
+    # Both are known, but not their prices of that time.
+    assert (made["status"], made["pending"]) == ("pending", ["AAPL", "KO"])
+    learn(api.database, api.demo)
+    assert api.status(made["portfolio_id"])["status"] == "completed"
+    api.assert_equal_to_the_batch()
+    with api.database.transaction() as connection:
+        first = connection.execute(text("SELECT min(history_from) FROM symbol_universe WHERE symbol = 'AAPL'")).scalar()
+    assert first == date(2019, 4, 24)
+
+
+def test_an_inception_still_to_come_waits_for_its_session(api: Api) -> None:
+    made = upload(api.client, csv_of(["AAPL"]), inception_date="2023-01-03").json()
+    assert (made["status"], made["snapshot"]) == ("pending", None)
+
+
+def test_private_assets_need_no_symbol(api: Api) -> None:
+    made = upload(api.client, f"{HEADER}\nMY_HOUSE,1,500000,2020-01-01\n").json()
+    assert (made["status"], made["private"], made["known"]) == ("completed", ["MY_HOUSE"], [])
+    assert made["snapshot"]["long_value"] == "500000.00"
+
+
+def test_twenty_thousand_rows_of_as_many_symbols_are_stored(api: Api) -> None:
+    rows = "\n".join(f"S{number},1,1,2022-01-03" for number in range(20_000))
+    made = upload(api.client, f"{HEADER}\n{rows}\n").json()
+    assert (made["positions"], len(made["pending"])) == (20_000, 20_000)
+
+
+# ---------------------------------------------------------------- the same upload twice
+
+
+def test_the_same_file_for_the_same_account_is_answered_with_the_first_import(api: Api) -> None:
+    first = upload(api.client, csv_of(["AAPL"]))
+    again = upload(api.client, csv_of(["AAPL"]))
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert again.json() == {**first.json(), "repeated": True}
+    assert len(api.client.get("/api/v1/portfolios").json()["items"]) == 4
+
+
+def test_another_file_for_an_account_that_exists_is_refused(api: Api) -> None:
+    upload(api.client, csv_of(["AAPL"]))
+    refused = upload(api.client, csv_of(["MSFT"]))
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "ERR_PORT_001")
+
+
+def test_an_idempotency_key_makes_one_portfolio_and_belongs_to_its_request(api: Api) -> None:
+    key = {"Idempotency-Key": "8e03978e"}
+    first = upload(api.client, csv_of(["AAPL"]), headers=key)
+    again = upload(api.client, csv_of(["AAPL"]), headers=key)
+    assert again.json()["portfolio_id"] == first.json()["portfolio_id"]
+    other = upload(api.client, csv_of(["MSFT"]), headers=key, account_name="Other")
+    assert (other.status_code, other.json()["error"]["code"]) == (409, "ERR_IDEMPOTENCY_KEY")
+
+
+def test_a_deleted_portfolio_sets_its_account_and_its_file_free(api: Api) -> None:
+    first = upload(api.client, csv_of(["AAPL"])).json()["portfolio_id"]
+    assert api.client.delete(f"/api/v1/portfolios/{first}").status_code == 204
+    again = upload(api.client, csv_of(["AAPL"]))
+    assert again.status_code == 201
+    assert again.json()["portfolio_id"] != first
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+@pytest.mark.parametrize(
+    ("content", "form", "status", "code"),
+    [
+        (b"", {}, 422, "ERR_CSV_003"),
+        (b"\x00\x01", {}, 422, "ERR_CSV_002"),
+        (b"x" * (MAX_BYTES + 1), {}, 413, "ERR_CSV_001"),
+        (f"{HEADER}\nAAPL,0,1,2022-01-03\n", {}, 422, "ERR_PORT_008"),
+        (csv_of(["AAPL"]), {"portfolio_name": " "}, 422, "ERR_PORT_002"),
+        (csv_of(["AAPL"]), {"account_type": "savings"}, 422, "ERR_PORT_009"),
+        (csv_of(["AAPL"]), {"equity_balance": "1e13"}, 422, "ERR_PORT_006"),
+        (csv_of(["AAPL"]), {"inception_date": "1950-01-01"}, 422, "ERR_POS_015"),
+    ],
+)
+def test_a_bad_upload_is_refused_with_its_code_and_nothing_is_stored(
+    api: Api, content: bytes | str, form: dict[str, str], status: int, code: str
+) -> None:
+    refused = upload(api.client, content, None, **form)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (status, code)
+    assert refused.headers["content-type"] == "application/problem+json"
+    with api.database.transaction() as connection:
+        counts = connection.execute(text("SELECT (SELECT count(*) FROM portfolios), (SELECT count(*) FROM uploads)"))
+        assert tuple(counts.one()) == (3, 0)
+
+
+def test_every_bad_row_is_reported_with_its_place(api: Api) -> None:
+    error = upload(api.client, f"{HEADER}\n,1,1,2022-01-03\nAAPL,x,1,2022-01-03\n").json()["error"]
+    assert [(each["row"], each["column"], each["code"], each["value"]) for each in error["details"]] == [
+        (2, "Symbol", "ERR_POS_001", None),
+        (3, "Quantity", "ERR_POS_005", "x"),
+    ]
+
+
+def test_a_form_without_a_file_is_refused(api: Api) -> None:
+    refused = api.client.post("/api/v1/onboarding/create-portfolio", data=FORM)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "ERR_PORT_007")
+
+
+def test_a_body_that_never_says_its_length_is_cut_off_once_it_is_too_large(api: Api) -> None:
+    sent = 0
+
+    def body() -> Iterator[bytes]:
+        nonlocal sent
+        yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'
+        while True:
+            sent += 65_536
+            yield b"x" * 65_536
+            assert sent < 4 * MAX_BYTES
+
+    refused = api.client.post(
+        "/api/v1/onboarding/create-portfolio",
+        content=_limited(body(), MAX_BYTES + 200_000),
+        headers={"Content-Type": "multipart/form-data; boundary=b"},
+    )
+    assert (refused.status_code, refused.json()["error"]["code"]) == (413, "ERR_CSV_001")
+
+
+def _limited(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:
+    """Yield chunks until there are `most` bytes."""
+    for chunk in chunks:
+        yield chunk
+        most -= len(chunk)
+        if most < 0:
+            return
+
+
+def test_a_request_that_is_no_upload_at_all_is_refused_as_a_problem(api: Api) -> None:
+    answer = api.client.get("/api/v1/portfolios?limit=501")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "ERR_REQUEST")
+    assert api.client.get("/api/v1/nothing").json()["error"]["code"] == "ERR_HTTP_404"
+
+
+# ---------------------------------------------------------------- tickers that nobody knows
+
+
+def test_a_ticker_that_nobody_knows_has_its_reason_and_suggestions(api: Api) -> None:
+    made = upload(api.client, csv_of(["MSFT", "APPL"])).json()
+    learn(api.database, api.demo)
+    status = api.status(made["portfolio_id"])
+    assert status["status"] == "partial"
+    assert status["failed"] == [{"symbol": "APPL", "reason": "not_found: the demo data has no symbol APPL"}]
+    unknown = api.positions(made["portfolio_id"])[1]
+    assert (unknown["data_status"], unknown["value"]) == ("unavailable", None)
+    assert unknown["suggestions"][0] == "AAPL"
+
+
+def test_a_portfolio_of_unknown_tickers_only_has_failed(api: Api) -> None:
+    made = upload(api.client, csv_of(["NOPE"])).json()
+    learn(api.database, api.demo)
+    assert api.status(made["portfolio_id"])["status"] == "failed"
+
+
+def test_an_unknown_ticker_can_be_edited_and_three_who_agree_teach_an_alias(api: Api) -> None:
+    from closingbell.repositories import records  # noqa: PLC0415
+
+    for number in range(3):
+        made = upload(api.client, csv_of(["MSFT", "FACEBOOK"]), account_name=f"account {number}").json()
+        learn(api.database, api.demo)
+        unknown = api.positions(made["portfolio_id"])[1]
+        address = f"/api/v1/portfolios/{made['portfolio_id']}/positions/{unknown['id']}"
+        edited = api.client.patch(address, json={"symbol": "kO"})
+        assert edited.status_code == 200, edited.json()
+        assert (edited.json()["symbol"], edited.json()["data_status"]) == ("KO", "available")
+        assert edited.json()["quantity"] == unknown["quantity"]
+        assert api.status(made["portfolio_id"])["status"] == "completed"
+    with api.database.transaction() as connection:
+        assert records.learn_aliases(connection) == 1
+    made = upload(api.client, csv_of(["FACEBOOK"]), account_name="another").json()
+    assert api.positions(made["portfolio_id"])[0]["suggestions"] == ["KO"]
+    api.assert_equal_to_the_batch()
+
+
+def test_an_unknown_ticker_can_be_removed(api: Api) -> None:
+    made = upload(api.client, csv_of(["MSFT", "NOPE"])).json()
+    learn(api.database, api.demo)
+    unknown = api.positions(made["portfolio_id"])[1]
+    gone = api.client.delete(f"/api/v1/portfolios/{made['portfolio_id']}/positions/{unknown['id']}")
+    assert gone.status_code == 204
+    assert api.status(made["portfolio_id"])["status"] == "completed"
+    api.assert_equal_to_the_batch()
+
+
+def test_an_edit_that_breaks_a_rule_of_the_file_is_refused(api: Api) -> None:
+    made = upload(api.client, csv_of(["MSFT"])).json()["portfolio_id"]
+    address = f"/api/v1/portfolios/{made}/positions/{api.positions(made)[0]['id']}"
+    refused = api.client.patch(address, json={"quantity": "NaN"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "ERR_POS_005")
+    assert api.client.patch(address, json={"colour": "red"}).status_code == 422
+
+
+# ---------------------------------------------------------------- portfolios and positions
+
+
+def test_portfolios_and_positions_are_paged_by_key(api: Api) -> None:
+    made = upload(api.client, csv_of(STOCKS[:5])).json()["portfolio_id"]
+    first = api.client.get("/api/v1/portfolios?limit=3").json()
+    rest = api.client.get(f"/api/v1/portfolios?limit=3&after={first['next']}").json()
+    assert [item["id"] for item in rest["items"]] == [made]
+    assert rest["next"] is None
+    page = api.client.get(f"/api/v1/portfolios/{made}/positions?limit=2").json()
+    assert (page["as_of"], page["coverage"]) == (LAST.isoformat(), 1.0)
+    assert [item["symbol"] for item in page["items"]] == list(STOCKS[:2])
+    page = api.client.get(f"/api/v1/portfolios/{made}/positions?limit=2&after={page['next']}").json()
+    assert [item["symbol"] for item in page["items"]] == list(STOCKS[2:4])
+
+
+def test_a_position_is_worth_its_quantity_at_the_close_and_says_its_profit(api: Api) -> None:
+    made = upload(api.client, f"{HEADER}\nAAPL,-10.5,150.25,2022-03-01\n").json()["portfolio_id"]
+    with api.database.transaction() as connection:
+        close = connection.execute(
+            text("""SELECT close FROM market_data_cache m JOIN symbol_universe u ON u.id = m.symbol_id
+                    WHERE u.symbol = 'AAPL' AND session = :day"""),
+            {"day": LAST},
+        ).scalar_one()
+    position = api.positions(made)[0]
+    assert position["state"] == "open"
+    assert position["position_type"] == "SHORT"
+    assert float(position["value"]) == pytest.approx(-10.5 * float(close), abs=0.006)
+    assert float(position["price"]) == pytest.approx(float(close), abs=0.001)
+    assert float(position["unrealized_pnl"]) == pytest.approx(-10.5 * (float(close) - 150.25), abs=0.011)
+
+
+def test_a_part_of_a_position_can_be_closed_and_then_the_rest(api: Api) -> None:
+    made = upload(api.client, csv_of(["AAPL"])).json()["portfolio_id"]
+    address = f"/api/v1/portfolios/{made}/positions/{api.positions(made)[0]['id']}/close"
+    sale = {"exit_price": "120", "exit_date": "2022-12-01"}
+    part = api.client.post(address, json={**sale, "quantity": "4"})
+    assert part.status_code == 200, part.json()
+    rest, sold = api.positions(made)
+    assert (rest["quantity"], rest["state"], sold["quantity"], sold["state"]) == (
+        "6.000000",
+        "open",
+        "4.000000",
+        "closed",
+    )
+    assert (sold["id"], sold["realized_pnl"]) == (part.json()["position_id"], "78.00")
+    too_much = api.client.post(address, json={**sale, "quantity": "7"})
+    assert (too_much.status_code, too_much.json()["error"]["code"]) == (409, "ERR_POSITION_QUANTITY")
+    early = api.client.post(address, json={**sale, "exit_date": "2022-02-01"})
+    assert (early.status_code, early.json()["error"]["code"]) == (422, "ERR_POS_018")
+    assert api.client.post(address, json=sale).status_code == 200
+    again = api.client.post(address, json=sale)
+    assert (again.status_code, again.json()["error"]["code"]) == (409, "ERR_POSITION_CLOSED")
+    api.assert_equal_to_the_batch()
+
+
+def test_a_private_asset_is_valued_by_hand_and_a_public_one_is_not(api: Api) -> None:
+    made = upload(api.client, f"{HEADER}\nMY_HOUSE,1,500000,2020-01-01\nAAPL,1,1,2022-01-03\n").json()["portfolio_id"]
+    house, stock = api.positions(made)
+    address = f"/api/v1/portfolios/{made}/positions"
+    given = {"day": "2022-12-01", "price": "650000"}
+    valued = api.client.put(f"{address}/{house['id']}/valuation", json=given)
+    assert (valued.json()["value"], valued.json()["unrealized_pnl"]) == ("650000.00", "150000.00")
+    refused = api.client.put(f"{address}/{stock['id']}/valuation", json=given)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "ERR_NOT_PRIVATE")
+    api.assert_equal_to_the_batch()
+
+
+def test_a_portfolio_can_be_renamed_by_the_rules_of_the_form(api: Api) -> None:
+    made = upload(api.client, csv_of(["AAPL"])).json()["portfolio_id"]
+    address = f"/api/v1/portfolios/{made}"
+    changed = api.client.patch(address, json={"name": " New ", "account_type": "HSA"}).json()
+    assert (changed["name"], changed["account_type"], changed["account_name"]) == ("New", "hsa", "Joint")
+    taken = api.client.patch(address, json={"account_name": "Family Office Trust"})
+    assert (taken.status_code, taken.json()["error"]["code"]) == (409, "ERR_PORT_001")
+    assert api.client.patch(address, json={"name": ""}).json()["error"]["code"] == "ERR_PORT_002"
+
+
+def test_calculating_again_writes_the_same_rows(api: Api) -> None:
+    made = upload(api.client, csv_of(["AAPL"])).json()["portfolio_id"]
+    before = hashes(api.database, PORTFOLIO_TABLES)
+    calculated = api.client.post(f"/api/v1/portfolios/{made}/calculate").json()
+    assert calculated["up_to_date"] is True
+    assert hashes(api.database, PORTFOLIO_TABLES) == before
+
+
+def test_another_user_s_rows_are_ones_that_do_not_exist(api: Api) -> None:
+    from api.context import current_owner  # noqa: PLC0415
+    from api.main import app  # noqa: PLC0415
+
+    made = upload(api.client, csv_of(["AAPL"])).json()["portfolio_id"]
+    position = api.positions(made)[0]["id"]
+    before = hashes(api.database)
+    app.dependency_overrides[current_owner] = lambda: "somebody else"
+    try:
+        assert api.client.get("/api/v1/portfolios").json()["items"] == []
+        tried = 0
+        bodies = {
+            "close": {"exit_price": "1", "exit_date": "2022-12-01"},
+            "valuation": {"day": "2022-12-01", "price": "1"},
+        }
+        for path, methods in app.openapi()["paths"].items():
+            if "{portfolio_id}" not in path:
+                continue
+            address = path.format(portfolio_id=made, position_id=position)
+            for method in methods:
+                body = bodies.get(path.rsplit("/", 1)[-1], {})
+                answer = api.client.request(method, address, json=body if method in {"post", "put", "patch"} else None)
+                assert (answer.status_code, answer.json()["error"]["code"]) == (404, "ERR_NOT_FOUND"), (method, path)
+                tried += 1
+        assert tried == 10
+    finally:
+        app.dependency_overrides.clear()
+    assert hashes(api.database) == before
+
+
+# ---------------------------------------------------------------- around it
+
+
+def test_the_template_is_a_file_to_download(api: Api) -> None:
+    answer = api.client.get("/api/v1/onboarding/csv-template")
+    assert answer.text == TEMPLATE
+    assert answer.headers["content-disposition"] == 'attachment; filename="portfolio-template.csv"'
+    assert upload(api.client, answer.text).status_code == 201
+
+
+def test_the_documentation_has_an_example_of_an_upload_and_its_refusals(api: Api) -> None:
+    route = api.client.get("/openapi.json").json()["paths"]["/api/v1/onboarding/create-portfolio"]["post"]
+    assert route["responses"]["201"]["content"]["application/json"]["example"]["mode"] == "v2_instant"
+    assert {"409", "413", "422"} <= set(route["responses"])
+
+
+def test_answered_requests_are_counted_by_their_route(api: Api) -> None:
+    api.client.get("/api/v1/portfolios/1")
+    api.client.get("/api/v1/portfolios/999999")
+    api.client.__exit__()  # an application that stops writes down what it remembers
+    query = "SELECT route, status, duration_ms > 0 FROM api_requests ORDER BY id"
+    with api.database.transaction() as connection:
+        told = [tuple(row) for row in connection.execute(text(query))]
+    route = "GET /api/v1/portfolios/{portfolio_id}"
+    assert told == [(route, 200, True), (route, 404, True)]
+
+
+def test_with_one_combined_batch_the_batch_learns_what_was_uploaded(api: Api, tmp_path: Path) -> None:
+    batch = rows_of(api.database, RANGE)
+    forget_symbol(api.database, RANGE)
+    made = upload(api.client, csv_of(["AAPL", RANGE])).json()["portfolio_id"]
+    install = Install(tmp_path, api.database, {"BATCH_V2_ENABLED": "false"})
+    status, output, errors = install.call("run", "--from", LAST.isoformat(), "--to", LAST.isoformat())
+    assert (status, errors) == (0, ""), output
+    assert api.status(made)["status"] == "completed"
+    assert rows_of(api.database, RANGE) == batch
+
+
+def test_what_the_log_says_of_an_upload_names_no_holding_but_the_symbols_to_learn(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", logger="closingbell"):
+        upload(api.client, f"{HEADER}\nMSFT,987654,123.45,2022-03-01\n")
+    assert "V2_ONBOARDING step=upload" in caplog.text
+    assert not {"987654", "123.45"} & set(json.dumps(caplog.text).replace("=", " ").split())

@@ -1,0 +1,101 @@
+"""Uploads as users make them, and what there must be afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from fastapi.testclient import TestClient
+from httpx import Response
+from plant import LAST
+from provider_contract import nyse
+from sqlalchemy import text
+
+from closingbell.batch.portfolios import compute_exposures, compute_snapshots
+from closingbell.batch.prices import HISTORY_SESSIONS
+from closingbell.jobs import lease_of
+from closingbell.onboarding import Onboarding, Outcomes
+from closingbell.providers.base import MarketDataProvider
+from closingbell.repositories.database import Database
+
+STOCKS = (
+    *("AAPL", "AMD", "BAC", "BBY", "CVX", "GE", "HD", "JNJ", "JPM", "KO"),
+    *("LLY", "MRK", "MSFT", "PEP", "PFE", "PG", "UNH", "WMT", "XOM"),
+)
+HEADER = "Symbol,Quantity,Entry Price Per Share,Entry Date"
+FORM = {"portfolio_name": "Mine", "account_name": "Joint", "account_type": "taxable", "equity_balance": "100000"}
+
+LEARNT_TABLES = (
+    *("market_data_cache", "company_profiles", "income_statements", "balance_sheets", "cash_flows"),
+    *("symbol_factor_exposures", "symbol_daily_metrics"),
+)
+"""What is known of a symbol."""
+
+
+def csv_of(symbols: Sequence[str]) -> str:
+    """Return a file that holds a few of each symbol."""
+    rows = [f"{symbol},{10 + number},100.5,2022-03-01" for number, symbol in enumerate(symbols)]
+    return "\n".join([HEADER, *rows, ""])
+
+
+def upload(client: Any, content: str | bytes, headers: Mapping[str, str] | None = None, **form: str) -> Response:
+    """Send a file with a form, as a browser does."""
+    answer: Response = client.post(
+        "/api/v1/onboarding/create-portfolio",
+        data={**FORM, **form},
+        files={"file": ("positions.csv", content, "text/csv")},
+        headers=headers,
+    )
+    return answer
+
+
+def learn(database: Database, provider: MarketDataProvider, run_id: str = "learning") -> Outcomes:
+    """Do what an onboarding run does."""
+    with database.lease(lease_of(run_id)):
+        return Onboarding(database, provider, nyse(), LAST, run_id).run()
+
+
+def rows_of(database: Database, symbol: str) -> dict[str, list[tuple[object, ...]]]:
+    """Return what each table says of a symbol: of the newest session, and of the year of prices that it needs."""
+    found = {}
+    first = {"market_data_cache": nyse().offset(LAST, -HISTORY_SESSIONS)}
+    by_session = {"market_data_cache", "symbol_factor_exposures", "symbol_daily_metrics"}
+    with database.transaction() as connection:
+        for table in LEARNT_TABLES:
+            of_day = "AND t.session >= :first" if table in by_session else ""
+            query = f"""
+                SELECT to_jsonb(t) - 'symbol_id' FROM {table} t JOIN symbol_universe u ON u.id = t.symbol_id
+                WHERE u.symbol = :symbol {of_day} ORDER BY 1
+            """
+            parameters = {"symbol": symbol, **({"first": first.get(table, LAST)} if of_day else {})}
+            found[table] = [tuple(row) for row in connection.execute(text(query), parameters)]
+    return found
+
+
+def forget_symbol(database: Database, symbol: str) -> None:
+    """Take a symbol out of the universe, the tables and the portfolios, as if nobody had ever asked for it."""
+    with database.transaction() as connection:
+        connection.execute(text("DELETE FROM positions WHERE symbol = :symbol"), {"symbol": symbol})
+        for table in LEARNT_TABLES:
+            connection.execute(
+                text(f"DELETE FROM {table} WHERE symbol_id = (SELECT id FROM symbol_universe WHERE symbol = :symbol)"),
+                {"symbol": symbol},
+            )
+        connection.execute(text("DELETE FROM symbol_universe WHERE symbol = :symbol"), {"symbol": symbol})
+    write_portfolios(database)
+
+
+def write_portfolios(database: Database) -> None:
+    """Do what the nightly refresh does for the newest session."""
+    compute_snapshots(database, [LAST], calendar=nyse())
+    compute_exposures(database, [LAST], calendar=nyse())
+
+
+@contextmanager
+def client_of() -> Iterator[TestClient]:
+    """Return the application of this process's install."""
+    from api.main import app  # noqa: PLC0415 - reads the settings as it is imported
+
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client
