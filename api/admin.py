@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from closingbell import runtime
 from closingbell.freshness import measure_freshness
 
-router = APIRouter(prefix="/admin", tags=["admin"])
+router = APIRouter(prefix="/api/v1/admin", tags=["admin"])
 
 
 class Freshness(BaseModel):

@@ -14,9 +14,8 @@ app = FastAPI(
     description="Upload portfolios and read what the nightly batch materialized. Money is a decimal string, unknown is "
     "null, and every valuation says its session (`as_of`) and its coverage.",
 )
-app.include_router(health.router)
-for each in (onboarding, portfolios, admin):
-    app.include_router(each.router, prefix="/api/v1")
+for each in (health, onboarding, portfolios, admin):
+    app.include_router(each.router)
 errors.install(app)
 app.add_middleware(BodyLimit)
 app.add_middleware(RequestLog)

@@ -26,7 +26,7 @@ from closingbell.uploads import MAX_BYTES, TEMPLATE, Code, RejectedError, check_
 
 logger = logging.getLogger("closingbell.onboarding")
 
-router = APIRouter(prefix="/onboarding", tags=["onboarding"])
+router = APIRouter(prefix="/api/v1/onboarding", tags=["onboarding"])
 
 Mode = Literal["v2_instant", "v1_batch"]
 

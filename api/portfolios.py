@@ -19,7 +19,7 @@ from closingbell.repositories import accounts as rows
 from closingbell.repositories.accounts import Account
 from closingbell.uploads import PortfolioForm, check_form
 
-router = APIRouter(prefix="/portfolios", tags=["portfolios"])
+router = APIRouter(prefix="/api/v1/portfolios", tags=["portfolios"])
 
 MOST = 500
 PAGE = 100

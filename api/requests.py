@@ -62,6 +62,8 @@ class RequestLog:
     def flush(self) -> None:
         """Write down what is remembered; what cannot be written now is written with what comes next."""
         with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
             self._timer, taken = None, list(self._waiting)
             self._waiting.clear()
         try:

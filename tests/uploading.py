@@ -57,7 +57,10 @@ def learn(database: Database, provider: MarketDataProvider, run_id: str = "learn
 
 
 def rows_of(database: Database, symbol: str) -> dict[str, list[tuple[object, ...]]]:
-    """Return what each table says of a symbol: of the newest session, and of the year of prices that it needs."""
+    """Return what each table says of a symbol: of the newest session, and of the year of prices that it needs.
+
+    Not since when a statement has been known: whoever asks earlier knows it earlier.
+    """
     found = {}
     first = {"market_data_cache": nyse().offset(LAST, -HISTORY_SESSIONS)}
     by_session = {"market_data_cache", "symbol_factor_exposures", "symbol_daily_metrics"}
@@ -65,7 +68,8 @@ def rows_of(database: Database, symbol: str) -> dict[str, list[tuple[object, ...
         for table in LEARNT_TABLES:
             of_day = "AND t.session >= :first" if table in by_session else ""
             query = f"""
-                SELECT to_jsonb(t) - 'symbol_id' FROM {table} t JOIN symbol_universe u ON u.id = t.symbol_id
+                SELECT DISTINCT to_jsonb(t) - '{{symbol_id,as_of}}'::text[]
+                FROM {table} t JOIN symbol_universe u ON u.id = t.symbol_id
                 WHERE u.symbol = :symbol {of_day} ORDER BY 1
             """
             parameters = {"symbol": symbol, **({"first": first.get(table, LAST)} if of_day else {})}

@@ -1,0 +1,478 @@
+"""Symbols that somebody asks for: the queue, the run that learns them, and the sensor that starts it."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+import dagster as dg
+import pytest
+from plant import LAST, Tampered, copy_of, hashes, last_sessions, no_bars, run_batch
+from plant_on_dagster import Plant, plant_in
+from provider_contract import nyse
+from sqlalchemy import text
+from uploading import LEARNT_TABLES, forget_symbol, learn, rows_of, write_portfolios
+
+from closingbell import accounts
+from closingbell.accounts import Uploader
+from closingbell.batch.factors import compute_factors
+from closingbell.batch.metrics import compute_metrics
+from closingbell.jobs import JobType, lease_of
+from closingbell.ledger import NewPosition
+from closingbell.occ import parse_occ
+from closingbell.onboarding import look
+from closingbell.postgres import EmbeddedPostgres
+from closingbell.providers.base import Answer, Bars, Outcome
+from closingbell.providers.demo import DemoProvider
+from closingbell.repositories import queue, records, universe
+from closingbell.repositories.database import Database
+from closingbell.repositories.queue import LeaseLostError, Wanted
+from closingbell.repositories.universe import Kind
+from closingbell.uploads import PortfolioForm, read_positions
+from definitions import defs
+from resources import Market, Warehouse
+
+NEEDED = date(2022, 12, 20)
+TODAY = date(2026, 11, 24)
+
+
+def ask(database: Database, *symbols: str) -> None:
+    """Ask for symbols as an upload does."""
+    with database.transaction() as connection:
+        queue.request(connection, [Wanted(symbol, Kind.EQUITY, NEEDED, parse_occ(symbol)) for symbol in symbols])
+
+
+def state(database: Database, symbol: str) -> tuple[str, int, str | None]:
+    """Return status, attempts and last error of a symbol."""
+    query = "SELECT status, attempts, last_error FROM symbol_universe WHERE symbol = :symbol"
+    with database.transaction() as connection:
+        row = connection.execute(text(query), {"symbol": symbol}).one()
+    return row.status, row.attempts, row.last_error
+
+
+def claim(database: Database, run_id: str, most: int = 50) -> list[str]:
+    """Lease what is due; return the symbols."""
+    with database.transaction() as connection:
+        return universe.by_id(connection, queue.claim(connection, run_id, most)).symbols
+
+
+def make_due(database: Database) -> None:
+    """Let the time pass that a request waits for its next attempt."""
+    with database.transaction() as connection:
+        connection.execute(text("UPDATE symbol_universe SET next_attempt_at = now() WHERE next_attempt_at > now()"))
+
+
+def hold(database: Database, account: str, *symbols: str) -> int:
+    """Upload a portfolio of some symbols; return its key."""
+    rows = "".join(f"{symbol},10,100,2022-03-01\n" for symbol in symbols)
+    positions = read_positions(f"Symbol,Quantity,Entry Price Per Share,Entry Date\n{rows}".encode(), today=TODAY)
+    return hold_positions(database, account, positions)
+
+
+def hold_positions(database: Database, account: str, positions: Sequence[NewPosition]) -> int:
+    form = PortfolioForm("Mine", account, "taxable", equity=positions[0].entry_price * 1000, inception=None)
+    uploader = Uploader("local", f"sha of {account}")
+    return accounts.upload(database, nyse(), uploader, form, positions, today=TODAY, latest=LAST).portfolio_id
+
+
+def progress(database: Database, portfolio_id: int) -> str:
+    with database.transaction() as connection:
+        return accounts.progress(connection, "local", portfolio_id, v2=True).status
+
+
+# ---------------------------------------------------------------- the queue
+
+
+def test_however_many_ask_for_a_symbol_at_once_it_is_asked_for_once(computed: Database) -> None:
+    names = [f"NEW{number}" for number in range(30)] + ["NEW1230616C00025000", "AAPL"]
+
+    def one(seed: int) -> None:
+        chosen = names.copy()
+        random.Random(seed).shuffle(chosen)
+        ask(computed, *chosen)
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(one, range(48)))
+    with computed.transaction() as connection:
+        asked = connection.execute(text("SELECT count(*), count(DISTINCT symbol) FROM symbol_universe")).one()
+        assert tuple(asked) == (34 + 31, 34 + 31)
+        assert queue.waiting(connection).due == 31  # AAPL is known already
+
+
+def test_a_request_is_leased_to_one_run_only(computed: Database) -> None:
+    ask(computed, *(f"NEW{number}" for number in range(40)))
+    with ThreadPoolExecutor(8) as pool:
+        claimed = list(pool.map(lambda number: claim(computed, f"run{number}", 10), range(8)))
+    symbols = [symbol for each in claimed for symbol in each]
+    assert sorted(symbols) == sorted(f"NEW{number}" for number in range(40))
+    assert claim(computed, "late") == []
+
+
+def test_an_attempt_that_fails_is_repeated_after_a_pause_and_the_third_is_the_last(computed: Database) -> None:
+    ask(computed, "NEW")
+    for attempt in (1, 2, 3):
+        assert claim(computed, "run") == ["NEW"]
+        with computed.transaction() as connection:
+            key = universe.identify(connection, ["NEW"])["NEW"]
+            queue.refuse(connection, "run", {key: queue.Refusal("unavailable: down", final=False)})
+        assert state(computed, "NEW") == ("failed" if attempt == 3 else "pending", attempt, "unavailable: down")
+        assert claim(computed, "run") == []  # not yet
+        make_due(computed)
+    assert claim(computed, "run") == []
+
+
+def test_a_lease_that_has_run_out_or_whose_run_has_died_is_taken_back(computed: Database) -> None:
+    ask(computed, "ALIVE", "DEAD", "EXPIRED")
+    with computed.lease(lease_of("living")):
+        assert claim(computed, "living", 1) == ["ALIVE"]
+        assert claim(computed, "dead", 1) == ["DEAD"]
+        assert claim(computed, "living", 1) == ["EXPIRED"]
+        with computed.transaction() as connection:
+            expire = "UPDATE symbol_universe SET lease_until = now() - interval '1 s' WHERE symbol = 'EXPIRED'"
+            connection.execute(text(expire))
+        with computed.session() as connection:
+            waiting, _ = look(computed, connection)
+    assert (waiting.due, waiting.open) == (2, 3)
+    assert state(computed, "ALIVE")[0] == "processing"
+    assert state(computed, "DEAD") == ("pending", 1, "the process that worked on it has died")
+
+
+def test_a_symbol_that_kills_its_run_each_time_fails_in_the_end(computed: Database) -> None:
+    ask(computed, "KILLER")
+    for attempt in range(3):
+        assert claim(computed, f"dead{attempt}") == ["KILLER"]
+        with computed.session() as connection:
+            look(computed, connection)
+    assert state(computed, "KILLER") == ("failed", 3, "the process that worked on it has died")
+
+
+def test_a_run_that_has_lost_its_lease_writes_nothing_more(computed: Database, demo: DemoProvider) -> None:
+    forget_symbol(computed, "RRC")
+    ask(computed, "RRC")
+
+    def stolen(answer: Answer[Bars], _start: date, _end: date) -> Answer[Bars]:
+        with computed.transaction() as connection:
+            connection.execute(text("UPDATE symbol_universe SET leased_by = 'thief' WHERE symbol = 'RRC'"))
+        return answer
+
+    with pytest.raises(LeaseLostError):
+        learn(computed, Tampered(demo, {"RRC": stolen}))
+    assert state(computed, "RRC")[0] == "processing"
+    assert rows_of(computed, "RRC")["symbol_factor_exposures"] == []
+
+
+def test_a_failed_symbol_is_tried_again_when_it_is_asked_for_much_later(computed: Database, demo: DemoProvider) -> None:
+    ask(computed, "NOPE")
+    learn(computed, demo)
+    assert state(computed, "NOPE")[0] == "failed"
+    ask(computed, "NOPE")
+    assert state(computed, "NOPE")[0] == "failed"  # it has only just been looked for
+    with computed.transaction() as connection:
+        connection.execute(text("UPDATE symbol_universe SET settled_at = now() - interval '2 hours'"))
+    ask(computed, "NOPE")
+    assert state(computed, "NOPE")[0] == "pending"
+
+
+# ---------------------------------------------------------------- learning
+
+
+def test_learning_a_symbol_writes_the_rows_of_the_batch(computed: Database, demo: DemoProvider) -> None:
+    expected = {symbol: rows_of(computed, symbol) for symbol in ("RRC", "QUAL")}
+    for symbol in expected:
+        forget_symbol(computed, symbol)
+    ask(computed, *expected)
+    outcomes = learn(computed, demo)
+    assert {each.symbol: each.done for each in outcomes.symbols} == {"RRC": True, "QUAL": True}
+    assert {symbol: rows_of(computed, symbol) for symbol in expected} == expected
+    with computed.transaction() as connection:
+        kinds = {item.symbol: item.kind for item in universe.by_symbol(connection, list(expected))}
+    # QUAL was asked for as if it were a stock.
+    assert kinds == {"RRC": Kind.EQUITY, "QUAL": Kind.ETF}
+    # What the next batch writes changes nothing either.
+    before = hashes(computed, LEARNT_TABLES)
+    compute_factors(computed, [LAST], calendar=nyse())
+    compute_metrics(computed, [LAST], calendar=nyse())
+    assert hashes(computed, LEARNT_TABLES) == before
+
+
+def test_thirty_two_portfolios_that_share_new_symbols_are_complete_after_one_run(
+    computed: Database, demo: DemoProvider
+) -> None:
+    shared = ("RRC", "BBY", "GE", "PFE", "AMD")
+    for symbol in shared:
+        forget_symbol(computed, symbol)
+    asked: list[str] = []
+
+    class Counting(Tampered):
+        def daily_bars(self, symbols: Sequence[str], start: date, end: date) -> Any:
+            asked.extend(symbols)
+            return super().daily_bars(symbols, start, end)
+
+    def one(number: int) -> int:
+        return hold(computed, f"account {number}", "AAPL", *random.Random(number).sample(shared, 3))
+
+    with ThreadPoolExecutor(32) as pool:
+        keys = list(pool.map(one, range(32)))
+    assert {progress(computed, key) for key in keys} == {"pending"}
+    outcomes = learn(computed, Counting(demo, {}))
+    assert sorted(asked) == sorted(shared)
+    assert set(keys) <= set(outcomes.portfolios)
+    assert {progress(computed, key) for key in keys} == {"completed"}
+    before = hashes(computed, ["portfolio_snapshots", "factor_exposures"])
+    write_portfolios(computed)
+    assert hashes(computed, ["portfolio_snapshots", "factor_exposures"]) == before
+
+
+def test_a_poisonous_symbol_fails_after_three_attempts_and_harms_nobody_else(
+    computed: Database, demo: DemoProvider
+) -> None:
+    forget_symbol(computed, "RRC")
+    down = Tampered(demo, {"POISON": lambda *_: Answer(Outcome.UNAVAILABLE, reason="it is down")})
+    key = hold(computed, "mine", "AAPL", "RRC", "POISON")
+    for attempt in (1, 2, 3):
+        learn(computed, down, f"run {attempt}")
+        assert state(computed, "RRC")[0] == "active"
+        assert progress(computed, key) == ("partial" if attempt == 3 else "pending")
+        make_due(computed)
+    assert down.asked.count(("POISON", *down.asked[0][1:])) == 3
+    assert state(computed, "POISON") == ("failed", 3, "unavailable: it is down")
+
+
+def test_a_symbol_that_breaks_the_code_fails_and_harms_nobody_else(computed: Database, demo: DemoProvider) -> None:
+    forget_symbol(computed, "RRC")
+
+    def broken(*_: object) -> Answer[Bars]:
+        raise ZeroDivisionError("of all things")
+
+    ask(computed, "BROKEN", "RRC")
+    outcomes = learn(computed, Tampered(demo, {"BROKEN": broken}))
+    assert outcomes.failed == {"BROKEN": "error: of all things"}
+    assert state(computed, "RRC")[0] == "active"
+    assert state(computed, "BROKEN")[0] == "pending"
+
+
+def test_a_symbol_without_a_single_price_is_one_that_nobody_knows(computed: Database, demo: DemoProvider) -> None:
+    ask(computed, "BARE")
+    learn(computed, Tampered(demo, {"BARE": lambda *_: Answer.ok(no_bars())}))
+    assert state(computed, "BARE")[::2] == ("failed", "empty: no price since 2021-12-21")
+
+
+def test_a_run_takes_fifty_symbols_and_leaves_the_rest_to_the_next(computed: Database, demo: DemoProvider) -> None:
+    ask(computed, *(f"NEW{number}" for number in range(60)))
+    assert len(learn(computed, demo).symbols) == 50
+    assert len(learn(computed, demo).symbols) == 10
+
+
+def test_on_an_install_whose_batch_has_never_run_an_upload_is_valued_all_the_same(
+    seeded: Database, demo: DemoProvider
+) -> None:
+    key = hold(seeded, "mine", "AAPL", "KO")
+    assert progress(seeded, key) == "pending"
+    learn(seeded, demo)
+    assert progress(seeded, key) == "completed"
+
+
+def test_a_portfolio_that_was_left_stale_is_written_by_the_next_run(computed: Database, demo: DemoProvider) -> None:
+    key = hold(computed, "mine", "AAPL")
+    with computed.transaction() as connection:
+        # As if the API had died between its commit and the snapshot.
+        connection.execute(text("DELETE FROM portfolio_snapshots WHERE portfolio_id = :key"), {"key": key})
+        connection.execute(
+            text("UPDATE portfolios SET stale_since = now() - interval '1 minute' WHERE id = :key"), {"key": key}
+        )
+    assert progress(computed, key) == "running"
+    assert learn(computed, demo).portfolios == [key]
+    assert progress(computed, key) == "completed"
+
+
+# ---------------------------------------------------------------- beside the batch
+
+
+@contextmanager
+def learning_all_the_while(database: Database, demo: DemoProvider, symbols: Sequence[str]) -> Iterator[None]:
+    """Ask for one symbol after the other and learn it, while the block works; all of them are learnt at its end."""
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            for number, symbol in enumerate(symbols):
+                ask(database, symbol)
+                learn(database, demo, f"beside {number}")
+                sleep(0.05)
+        except BaseException as error:
+            failures.append(error)
+            raise
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    yield
+    thread.join(60)
+    assert not thread.is_alive(), "a deadlock"
+    assert failures == []
+
+
+NEWCOMERS = ("RRC", "BBY", "GE", "PFE", "MRK", "AMD")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_beside_the_nightly_batch_the_rows_are_the_same(
+    seeded: Database, computed: Database, demo: DemoProvider, seed: int
+) -> None:
+    before, tonight = last_sessions(2)
+    for symbol in NEWCOMERS:
+        forget_symbol_without_rows(seeded, symbol)
+    run_batch(seeded, demo, [before])
+    symbols = random.Random(seed).sample(NEWCOMERS, len(NEWCOMERS))
+    with learning_all_the_while(seeded, demo, symbols):
+        sleep(0.1 * seed)
+        run_batch(seeded, demo, [tonight])
+    assert {symbol: rows_of(seeded, symbol) for symbol in NEWCOMERS} == {
+        symbol: rows_of(computed, symbol) for symbol in NEWCOMERS
+    }
+
+
+def test_beside_a_backfill_every_row_is_one_of_an_undisturbed_backfill(
+    seeded: Database, server: EmbeddedPostgres, computed_template: str, demo: DemoProvider
+) -> None:
+    old = nyse().sessions(date(2022, 3, 1), date(2022, 4, 29))
+    undisturbed = copy_of(server, computed_template)
+    run_batch(undisturbed, demo, old)
+    for symbol in NEWCOMERS:
+        forget_symbol_without_rows(seeded, symbol)
+    run_batch(seeded, demo, [LAST])
+    with learning_all_the_while(seeded, demo, NEWCOMERS):
+        run_batch(seeded, demo, old)
+    query = """
+        SELECT u.symbol, t.session, t.factor_id, t.beta, t.std_error, t.observations
+        FROM symbol_factor_exposures t JOIN symbol_universe u ON u.id = t.symbol_id WHERE session <= '2022-04-29'
+    """
+    with seeded.transaction() as ours, undisturbed.transaction() as theirs:
+        written = {tuple(row) for row in ours.execute(text(query))}
+        right = {tuple(row) for row in theirs.execute(text(query))}
+    assert written <= right
+    assert {row for row in right if row[0] not in NEWCOMERS} <= written
+    assert {symbol: rows_of(seeded, symbol) for symbol in NEWCOMERS} == {
+        symbol: rows_of(undisturbed, symbol) for symbol in NEWCOMERS
+    }
+
+
+def forget_symbol_without_rows(database: Database, symbol: str) -> None:
+    """Take a symbol that the batch has not seen yet out of the universe and the portfolios."""
+    with database.transaction() as connection:
+        for statement in (
+            "DELETE FROM positions WHERE symbol LIKE :symbol || '%'",
+            "DELETE FROM symbol_universe WHERE symbol LIKE :symbol || '2%' OR symbol = :symbol",
+        ):
+            connection.execute(text(statement), {"symbol": symbol})
+
+
+# ---------------------------------------------------------------- the sensor and its job
+
+
+@pytest.fixture
+def busy(computed: Database, tmp_path: Path) -> Iterator[Plant]:
+    """An install whose last sessions are computed."""
+    with plant_in(tmp_path, computed) as plant:
+        yield plant
+
+
+def sense(plant: Plant) -> tuple[int, str, float]:
+    """Evaluate the sensor; return how many runs it asks for, why none, and how long it took."""
+    sensor = next(each for each in defs.sensors or () if each.name == "new_symbols")
+    began = monotonic()
+    resources = {"market": Market(), "warehouse": Warehouse()}
+    with dg.build_sensor_context(instance=plant.instance, resources=resources, definitions=defs) as context:
+        result = sensor.evaluate_tick(context)
+    return len(result.run_requests or ()), result.skip_message or "", monotonic() - began
+
+
+def run_job(plant: Plant) -> dg.ExecuteInProcessResult:
+    return defs.resolve_job_def("symbol_onboarding").execute_in_process(instance=plant.instance, raise_on_error=False)
+
+
+def test_the_sensor_waits_a_little_and_asks_for_nothing_when_nothing_is_asked_for(busy: Plant) -> None:
+    runs, reason, seconds = sense(busy)
+    assert (runs, reason) == (0, "nothing is asked for")
+    assert 5 < seconds < 10
+
+
+def test_the_sensor_hears_of_a_request_while_it_waits(busy: Plant) -> None:
+    timer = threading.Timer(1.5, ask, (busy.database, "NEW"))
+    timer.start()
+    runs, _, seconds = sense(busy)
+    timer.join()
+    assert runs == 1
+    assert seconds < 4
+
+
+def test_the_sensor_does_not_ask_for_a_second_run_while_one_is_underway(busy: Plant) -> None:
+    ask(busy.database, "NEW")
+    run = busy.instance.create_run_for_job(
+        defs.resolve_job_def("symbol_onboarding"), status=dg.DagsterRunStatus.STARTED
+    )
+    runs, reason, _ = sense(busy)
+    assert (runs, reason) == (0, f"run {run.run_id} is underway")
+    busy.instance.report_run_failed(run, "died")
+    # Of a run that has failed nothing is lost.
+    assert sense(busy)[0] == 1
+
+
+def test_portfolios_that_cannot_be_written_do_not_start_run_after_run(busy: Plant) -> None:
+    with busy.database.transaction() as connection:
+        connection.execute(text("UPDATE portfolios SET stale_since = now() - interval '1 minute' WHERE id = 1"))
+    assert sense(busy)[0] == 1
+    run = busy.instance.create_run_for_job(defs.resolve_job_def("symbol_onboarding"))
+    busy.instance.report_run_failed(run, "a defect")
+    assert sense(busy)[:2] == (0, "the last run has failed just now")
+
+
+def test_the_job_shows_each_symbol_and_marks_no_day_as_materialized(busy: Plant) -> None:
+    forget_symbol(busy.database, "RRC")
+    ask(busy.database, "RRC", "NOPE", "MSFT230616C00250000")
+    assert run_job(busy).success
+    seen = {}
+    for asset in ("prices", "option_prices"):
+        for record in busy.instance.fetch_observations(dg.AssetKey(asset), limit=10).records:
+            observation = record.asset_observation
+            assert observation is not None
+            seen[str(observation.metadata["symbol"].value)] = (asset, observation.metadata["active"].value)
+    assert seen == {
+        "RRC": ("prices", True),
+        "NOPE": ("prices", False),
+        "MSFT230616C00250000": ("option_prices", True),
+    }
+    assert busy.instance.get_materialized_partitions(dg.AssetKey("prices")) == set()
+    job, _, status, reasons = busy.stories()[0]
+    assert (job, status) == (JobType.SYMBOL_ONBOARDING, "completed_with_warnings")
+    assert reasons == ["not_found: the demo data has no symbol NOPE"]
+
+
+def test_the_log_tells_the_steps_of_onboarding(busy: Plant, caplog: pytest.LogCaptureFixture) -> None:
+    forget_symbol(busy.database, "RRC")
+    hold(busy.database, "mine", "RRC")
+    with caplog.at_level("INFO", logger="closingbell"):
+        learn(busy.database, DemoProvider())
+    lines = [line for line in caplog.text.splitlines() if "V2_ONBOARDING" in line]
+    for step, named in (("prices", "symbol=RRC"), ("companies", "symbol=RRC"), ("factors", "symbol=RRC")):
+        assert any(f"step={step} status=completed" in line and named in line for line in lines)
+    assert any("step=portfolios" in line and "portfolio_id=4" in line and "duration_ms=" in line for line in lines)
+
+
+def test_a_request_counts_in_the_day_s_figures(computed: Database, demo: DemoProvider) -> None:
+    forget_symbol(computed, "RRC")
+    ask(computed, "RRC", "NOPE")
+    learn(computed, demo)
+    query = "SELECT name, value FROM daily_metrics WHERE name LIKE 'onboarding%'"
+    with computed.transaction() as connection:
+        day = connection.execute(text("SELECT (now() AT TIME ZONE 'America/New_York')::date")).scalar_one()
+        records.collect_metrics(connection, day)
+        figures = {row.name: row.value for row in connection.execute(text(query))}
+    assert (figures["onboarding_completed"], figures["onboarding_failed"]) == (1, 1)
+    assert 0 < figures["onboarding_p50_ms"] < 60_000
