@@ -14,24 +14,29 @@ from types import FrameType
 from rich.console import Console
 
 from closingbell import runtime
-from closingbell.errors import ClosingBellError, ConfigurationError
+from closingbell.errors import ClosingBellError, ConfigurationError, DatabaseError
 from closingbell.settings import ROOT, Settings
 
 HOST = "127.0.0.1"
 START_TIMEOUT_SECONDS = 120
 STOP_TIMEOUT_SECONDS = 30
 POLL_SECONDS = 0.2
+MOST_RESTARTS = 5
+RESTARTS_SECONDS = 60
+"""A service that ends more often than this does not end by accident."""
 
 
 def serve(settings: Settings, console: Console) -> None:
-    """Start the services, say where they are, and stop them all when one ends or a signal comes.
+    """Start the services, say where they are, and stop them all when a signal comes.
+
+    A service that ends by itself is started again, and so is the embedded PostgreSQL.
 
     Raises
     ------
     ConfigurationError
         If a port is taken.
     ClosingBellError
-        If a service ends by itself.
+        If a service ends before it has answered, or over and over.
     """
     ports = {"CLOSINGBELL_WEBSERVER_PORT": settings.webserver_port, "CLOSINGBELL_API_PORT": settings.api_port}
     for variable, port in ports.items():
@@ -56,10 +61,43 @@ def serve(settings: Settings, console: Console) -> None:
             console.print(f"API          http://{HOST}:{settings.api_port}/docs")
             console.print(f"Logs         {logs}")
             console.print("Ctrl-C stops everything.")
-        while not stop.wait(POLL_SECONDS):
-            _require_alive(children, logs)
+        _watch(settings, children, stop, logs, console)
     finally:
         _stop(children)
+
+
+def _watch(
+    settings: Settings,
+    children: dict[str, subprocess.Popen[bytes]],
+    stop: threading.Event,
+    logs: Path,
+    console: Console,
+) -> None:
+    """Start again what ends by itself, until it is time to stop."""
+    ended: dict[str, list[float]] = {name: [] for name in children}
+    while not stop.wait(POLL_SECONDS):
+        _revive_database(settings, console)
+        for name, child in children.items():
+            if child.poll() is None:
+                continue
+            recent = [moment for moment in ended[name] if monotonic() - moment < RESTARTS_SECONDS]
+            ended[name] = [*recent, monotonic()]
+            if len(ended[name]) > MOST_RESTARTS:
+                raise ClosingBellError(
+                    f"the {name} has ended {len(ended[name])} times within {RESTARTS_SECONDS} s",
+                    f"See {logs / name}.log",
+                )
+            console.print(f"The {name} has ended with status {child.returncode}: starting it again")
+            children[name] = _start(_commands(settings)[name], logs / f"{name}.log", settings)
+
+
+def _revive_database(settings: Settings, console: Console) -> None:
+    try:
+        if runtime.revive_embedded(settings):
+            console.print("The embedded PostgreSQL had ended: it runs again")
+    except DatabaseError as error:
+        # The processes of the one that died may still be ending.
+        console.print(f"The embedded PostgreSQL does not start yet: {error}")
 
 
 def _commands(settings: Settings) -> dict[str, list[str]]:

@@ -90,6 +90,26 @@ class EmbeddedPostgres:
                 self._drop_lease()
                 raise
 
+    def revive(self) -> bool:
+        """Start the server again if it has died under us; tell whether it had."""
+        if self._is_alive():
+            return False
+        with self._exclusive():
+            if self.is_running():
+                return False
+            self._start()
+            return True
+
+    def _is_alive(self) -> bool:
+        """Tell whether the server's first process lives, at no cost."""
+        try:
+            os.kill(int((self.data / "postmaster.pid").read_text().splitlines()[0]), 0)
+        except PermissionError:
+            return True  # it runs as another user
+        except (OSError, ValueError, IndexError):
+            return False
+        return True
+
     def release(self) -> None:
         """Give the server up; the last one to do so stops it."""
         if self._lease is None:

@@ -32,6 +32,11 @@ def _embedded_in_use() -> EmbeddedPostgres:
     return server
 
 
+def revive_embedded(settings: Settings) -> bool:
+    """Start the embedded server again if it has died; tell whether it had."""
+    return settings.database_url is None and _embedded_in_use().revive()
+
+
 def lease_descriptors(settings: Settings) -> tuple[int, ...]:
     """Return what a child process must inherit for the embedded server to outlive this process as long as it does."""
     if settings.database_url is not None:

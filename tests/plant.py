@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import count
@@ -15,6 +16,8 @@ import numpy as np
 import psycopg
 from provider_contract import nyse
 
+from cli.install import prepare
+from closingbell import runtime
 from closingbell.batch.companies import refresh_fundamentals, refresh_profiles
 from closingbell.batch.factors import compute_factors
 from closingbell.batch.metrics import compute_metrics
@@ -25,6 +28,7 @@ from closingbell.postgres import EmbeddedPostgres
 from closingbell.providers.base import Answer, Bars, MarketDataProvider, OptionContract, Profile, Statements
 from closingbell.repositories import inspection
 from closingbell.repositories.database import Database
+from closingbell.settings import load_settings
 from closingbell.tables import Table
 
 LAST = date(2022, 12, 28)
@@ -178,3 +182,27 @@ class Install:
         status, output, errors = self.call("init")
         assert (status, errors) == (0, ""), output
         return self
+
+
+SHARED = (load_settings, runtime.open_database, runtime.open_provider, runtime.trading_calendar)
+
+
+@contextmanager
+def this_process_on(folder: Path, database: Database, **variables: str) -> Iterator[None]:
+    """Make this process an install, as long as the block lasts."""
+    before = dict(os.environ)
+    os.environ.update(
+        CLOSINGBELL_HOME=str(folder), DATABASE_URL=database.url.render_as_string(hide_password=False), **variables
+    )
+    forget()
+    prepare(load_settings())
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+    forget()
+
+
+def forget() -> None:
+    """Let what is read once per process be read again."""
+    for shared in SHARED:
+        shared.cache_clear()

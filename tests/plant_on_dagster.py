@@ -10,16 +10,12 @@ from datetime import date
 from pathlib import Path
 
 import dagster as dg
+from plant import this_process_on
 from sqlalchemy import text
 
-from cli import install
-from closingbell import runtime
 from closingbell.repositories.database import Database
-from closingbell.settings import load_settings
 from definitions import defs
 from resources.tracker import RANGE_END, RANGE_START
-
-SHARED = (load_settings, runtime.open_database, runtime.open_provider, runtime.trading_calendar)
 
 
 @dataclass(frozen=True)
@@ -47,22 +43,8 @@ class Plant:
 
 @contextmanager
 def plant_in(folder: Path, database: Database, **variables: str) -> Iterator[Plant]:
-    """Make this process an install, as long as the block lasts."""
-    before = dict(os.environ)
-    os.environ.update(
-        CLOSINGBELL_HOME=str(folder), DATABASE_URL=database.url.render_as_string(hide_password=False), **variables
-    )
-    forget()
-    install.prepare(load_settings())
-    Database(os.environ["DAGSTER_STORAGE_URL"]).create()
-    with dg.DagsterInstance.get() as instance:
-        yield Plant(instance, database)
-    os.environ.clear()
-    os.environ.update(before)
-    forget()
-
-
-def forget() -> None:
-    """Let what is read once per process be read again."""
-    for shared in SHARED:
-        shared.cache_clear()
+    """Make this process an install with a Dagster of its own, as long as the block lasts."""
+    with this_process_on(folder, database, **variables):
+        Database(os.environ["DAGSTER_STORAGE_URL"]).create()
+        with dg.DagsterInstance.get() as instance:
+            yield Plant(instance, database)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from plant import LAST, Install, copy_of, hashes
+from plant import LAST, Install, copy_of, hashes, this_process_on
 from sqlalchemy import text
 from uploading import FORM, HEADER, STOCKS, client_of, csv_of, forget_symbol, learn, rows_of, upload, write_portfolios
 
@@ -53,10 +53,9 @@ class Api:
 
 @pytest.fixture
 def api(server: EmbeddedPostgres, computed_template: str, tmp_path: Path, demo: DemoProvider) -> Iterator[Api]:
-    from plant_on_dagster import plant_in  # noqa: PLC0415 - imports dagster
-
-    with plant_in(tmp_path, copy_of(server, computed_template)) as plant, client_of() as client:
-        yield Api(client, plant.database, demo)
+    database = copy_of(server, computed_template)
+    with this_process_on(tmp_path, database), client_of() as client:
+        yield Api(client, database, demo)
 
 
 # ---------------------------------------------------------------- uploading
@@ -450,7 +449,7 @@ def test_with_one_combined_batch_the_batch_learns_what_was_uploaded(api: Api, tm
     batch = rows_of(api.database, RANGE)
     forget_symbol(api.database, RANGE)
     made = upload(api.client, csv_of(["AAPL", RANGE])).json()["portfolio_id"]
-    install = Install(tmp_path, api.database, {"BATCH_V2_ENABLED": "false"})
+    install = Install(tmp_path, api.database, {"BATCH_V2_ENABLED": "false"}).prepared()
     status, output, errors = install.call("run", "--from", LAST.isoformat(), "--to", LAST.isoformat())
     assert (status, errors) == (0, ""), output
     assert api.status(made)["status"] == "completed"

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from plant import copy_of, hashes, run_batch
-from plant_on_dagster import Plant, forget, plant_in
+from plant import copy_of, forget, hashes, run_batch
+from plant_on_dagster import Plant, plant_in
 from provider_contract import nyse
 from sqlalchemy import text
 

@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import date
 from time import monotonic, sleep
 from typing import Any
@@ -18,13 +20,14 @@ import pytest
 from plant import LAST, PROGRAM, Install, copy_of, hashes, last_sessions, run_batch
 from provider_contract import nyse
 from sqlalchemy import text
+from uploading import csv_of, forget_symbol, rows_of, upload
 
 from closingbell.batch.factors import compute_factors
 from closingbell.batch.prices import refresh_prices
 from closingbell.jobs import PORTFOLIO_STEPS, SYMBOL_STEPS, lease_of
 from closingbell.postgres import EmbeddedPostgres
 from closingbell.providers.demo import DemoProvider
-from closingbell.repositories.database import dagster_url_beside
+from closingbell.repositories.database import Database, dagster_url_beside
 from closingbell.settings import ROOT
 from resources.tracker import RANGE_END, RANGE_START
 
@@ -157,6 +160,7 @@ def test_the_ui_knows_the_sessions_the_groups_the_checks_and_what_runs_by_itself
         "catch_up": "RUNNING",
         "orphaned_runs": "RUNNING",
         "alerts": "RUNNING",
+        "new_symbols": "RUNNING",
     }
 
 
@@ -165,14 +169,14 @@ def test_every_sensor_ticks_without_an_error(services: Services) -> None:
         repositories {sensors {name sensorState {ticks {status error {message}}}}}}}}}}}"""
     deadline = monotonic() + 120
     seen: set[str] = set()
-    while len(seen) < 3 and monotonic() < deadline:
+    while len(seen) < 4 and monotonic() < deadline:
         entry = services.ask(query)["workspaceOrError"]["locationEntries"][0]["locationOrLoadError"]
         for sensor in entry["repositories"][0]["sensors"]:
             ticks = [tick for tick in sensor["sensorState"]["ticks"] if tick["status"] != "STARTED"]
             assert [tick["error"] for tick in ticks if tick["error"]] == [], sensor["name"]
             seen |= {sensor["name"]} if ticks else set()
         sleep(0.5)
-    assert seen == {"catch_up", "orphaned_runs", "alerts"}
+    assert seen == {"catch_up", "orphaned_runs", "alerts", "new_symbols"}
 
 
 def test_the_daemons_are_healthy(services: Services) -> None:
@@ -196,7 +200,9 @@ def test_the_api_is_alive_ready_and_knows_how_fresh_the_prices_are(services: Ser
 
 def descendants(process: int) -> dict[int, str]:
     """Return the command lines of all processes below one, by process id."""
-    listing = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    # Without -ww the lines would be cut off where the terminal's would be.
+    ps = ["ps", "-ww", "-eo", "pid=,ppid=,args="]
+    listing = subprocess.run(ps, capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 2) for line in listing.splitlines()]
     children: dict[int, list[tuple[int, str]]] = {}
     for own, parent, line in rows:
@@ -293,14 +299,136 @@ def test_jobs_of_different_types_start_side_by_side(services: Services) -> None:
         assert services.ask(query, id=answer.split()[1])["runOrError"]["status"] == "SUCCESS"
 
 
+IDLE = "{runsOrError(filter: {statuses: [QUEUED, NOT_STARTED, STARTING, STARTED]}) {... on Runs {results {runId}}}}"
+
+
 def wait_until_idle(services: Services) -> None:
-    query = (
-        "{runsOrError(filter: {statuses: [QUEUED, NOT_STARTED, STARTING, STARTED]}) {... on Runs {results {runId}}}}"
-    )
     deadline = monotonic() + 120
-    while services.ask(query)["runsOrError"]["results"]:
+    while services.ask(IDLE)["runsOrError"]["results"]:
         assert monotonic() < deadline
         sleep(0.5)
+
+
+def test_an_upload_of_a_new_symbol_is_complete_seconds_later_with_the_rows_of_the_batch(services: Services) -> None:
+    database = services.install.database
+    batch = rows_of(database, "RRC")
+    forget_symbol(database, "RRC")
+    with httpx.Client(base_url=services.api, timeout=60) as client:
+        made = upload(client, csv_of(["AAPL", "RRC"]), account_name="one new symbol").json()
+        assert (made["status"], made["pending"]) == ("pending", ["RRC"])
+        assert await_settled(client, [made["portfolio_id"]]) == {"completed"}
+    assert rows_of(database, "RRC") == batch
+
+
+def test_of_thirty_two_uploads_at_once_that_share_new_symbols_each_is_learnt_once(services: Services) -> None:
+    database = services.install.database
+    shared = ("RRC", "BBY", "GE", "PFE", "AMD")
+    for symbol in shared:
+        forget_symbol(database, symbol)
+    with httpx.Client(base_url=services.api, timeout=60) as client:
+
+        def one(number: int) -> int:
+            chosen = csv_of(["AAPL", *shared[number % 5 :], *shared[: number % 3]])
+            key: int = upload(client, chosen, account_name=f"one of many {number}").json()["portfolio_id"]
+            return key
+
+        with ThreadPoolExecutor(32) as pool:
+            keys = list(pool.map(one, range(32)))
+        assert await_settled(client, keys) == {"completed"}
+    with database.transaction() as connection:
+        attempts = connection.execute(
+            text("SELECT symbol, attempts FROM symbol_universe WHERE symbol = ANY(:shared)"), {"shared": list(shared)}
+        )
+        assert dict(map(tuple, attempts)) == dict.fromkeys(shared, 1)
+
+
+def await_settled(client: httpx.Client, portfolio_ids: list[int]) -> set[str]:
+    """Wait until nothing is pending any more; return the states of the portfolios."""
+    deadline = monotonic() + 120
+    while True:
+        found = {client.get(f"/api/v1/onboarding/status/{key}").json()["status"] for key in portfolio_ids}
+        if not found & {"pending", "running"}:
+            return found
+        assert monotonic() < deadline, found
+        sleep(0.2)
+
+
+def kill(services: Services, pattern: str) -> None:
+    """Kill those processes of the services whose command line matches."""
+    victims = [pid for pid, command in descendants(services.process).items() if re.search(pattern, command)]
+    assert victims, pattern
+    for pid in victims:
+        os.kill(pid, signal.SIGKILL)
+
+
+@contextmanager
+def held(services: Services, lock: str) -> Iterator[None]:
+    """Keep whoever needs a lock waiting, as long as the block lasts."""
+    with services.install.database.transaction(lock=lock):
+        yield
+
+
+def await_row(services: Services, query: str, within: float = 60) -> None:
+    """Wait until a query finds something."""
+    deadline = monotonic() + within
+    while True:
+        with services.install.database.transaction() as connection:
+            if connection.execute(text(query)).first() is not None:
+                return
+        assert monotonic() < deadline, query
+        sleep(0.02)
+
+
+@pytest.mark.parametrize("victim", ["dagster-daemon", "spawn_main"])
+def test_an_upload_survives_the_death_of_the_daemon_and_of_the_run(services: Services, victim: str) -> None:
+    forget_symbol(services.install.database, "RRC")
+    with httpx.Client(base_url=services.api, timeout=60) as client:
+        with held(services, "symbol_factors"):
+            made = upload(client, csv_of(["RRC"]), account_name=f"death of {victim}").json()["portfolio_id"]
+            if victim == "spawn_main":  # the process of the run, which waits for our lock
+                await_row(services, "SELECT 1 FROM symbol_universe WHERE symbol = 'RRC' AND leased_by IS NOT NULL")
+            kill(services, victim)
+        assert await_settled(client, [made]) == {"completed"}
+    wait_until_idle(services)
+
+
+def test_an_upload_whose_answer_was_lost_with_the_api_is_there_and_is_not_made_twice(services: Services) -> None:
+    request = {"Idempotency-Key": "lost"}
+    content = csv_of(["AAPL", "KO"])
+    with httpx.Client(base_url=services.api, timeout=60) as client:
+        with ThreadPoolExecutor(1) as pool, held(services, "portfolios"):
+            # It commits, and then waits for our lock to write the snapshot.
+            lost = pool.submit(upload, client, content, request, account_name="lost answer")
+            await_row(services, "SELECT 1 FROM uploads WHERE idempotency_key = 'lost'")
+            kill(services, "uvicorn")
+            assert isinstance(lost.exception(), httpx.HTTPError)
+        await_port(services.api)
+        again = upload(client, content, request, account_name="lost answer")
+        assert (again.status_code, again.json()["repeated"]) == (200, True)
+        assert await_settled(client, [again.json()["portfolio_id"]]) == {"completed"}
+
+
+def await_port(address: str) -> None:
+    deadline = monotonic() + 60
+    while True:
+        try:
+            httpx.get(f"{address}/health/live")
+        except httpx.HTTPError:
+            assert monotonic() < deadline
+            sleep(0.2)
+        else:
+            return
+
+
+def test_a_run_that_is_queued_while_the_daemon_is_dead_is_launched_once(services: Services) -> None:
+    kill(services, "dagster-daemon")
+    run_id = launch_night(services, ("2022-05-31", "2022-05-31"))
+    wait_until_idle(services)
+    query = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+    assert services.ask(query, id=run_id)["runOrError"]["status"] == "SUCCESS"
+    with services.install.database.transaction() as connection:
+        told = "SELECT run_id, status FROM batch_run_history WHERE session = '2022-05-31' AND job_type = 'symbol_batch'"
+        assert [tuple(row) for row in connection.execute(text(told))] == [(run_id, "completed")]
 
 
 def test_a_port_that_is_taken_is_named_with_its_setting(services: Services) -> None:
@@ -323,35 +451,73 @@ def test_the_workspace_loads_from_any_folder(install: Install) -> None:
     assert result.returncode == 0, result.stderr
 
 
-# Last, since the webserver may not launch anything more once its code server has been killed, until it is reloaded.
-@pytest.mark.parametrize("victims", [("spawn_main",), ("spawn_main", "dagster.*grpc")])
-def test_a_batch_whose_processes_are_killed_ends_and_is_made_up_for(
-    services: Services, victims: tuple[str, ...], demo: DemoProvider, server: EmbeddedPostgres, seeded_template: str
-) -> None:
-    span = ("2022-03-01", "2022-05-27")
-    run_id = launch_night(services, span)
-    await_writing(services, run_id)
-    for pid, command in descendants(services.process).items():
-        if any(re.search(victim, command) for victim in victims):
-            os.kill(pid, signal.SIGKILL)
-    deadline = monotonic() + 150
-    query = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
-    while services.ask(query, id=run_id)["runOrError"]["status"] not in {"FAILURE", "SUCCESS"}:
-        assert monotonic() < deadline
-        sleep(0.5)
+NIGHT = ("2022-03-01", "2022-05-27")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(server: EmbeddedPostgres, seeded_template: str, demo: DemoProvider) -> Database:
+    """What a night leaves behind when nothing dies in it."""
+    database = copy_of(server, seeded_template)
+    sessions = nyse().sessions(date.fromisoformat(NIGHT[0]), date.fromisoformat(NIGHT[1]))
+    refresh_prices(database, sessions, provider=demo, calendar=nyse())
+    compute_factors(database, sessions, calendar=nyse())
+    return database
+
+
+def assert_made_up_for(services: Services, undisturbed: Database, run_id: str) -> None:
+    """Whoever died in the run `run_id`: it ends, a run completes the night by itself, and its rows are right."""
+    await_row(
+        services,
+        f"""SELECT 1 FROM batch_run_history WHERE job_type = 'symbol_batch' AND session = '{NIGHT[0]}'
+            AND status = 'completed'""",
+        within=170,
+    )
     wait_until_idle(services)
-    with services.install.database.transaction() as connection:
-        told = "SELECT status FROM batch_run_history WHERE session = :day AND job_type = 'symbol_batch'"
-        statuses = set(connection.execute(text(told), {"day": span[0]}).scalars())
-    assert statuses <= {"completed", "failed"}
-    if statuses == {"failed"}:
-        launch_night(services, span)
-        wait_until_idle(services)
-    alone = copy_of(server, seeded_template)
-    sessions = nyse().sessions(date.fromisoformat(span[0]), date.fromisoformat(span[1]))
-    refresh_prices(alone, sessions, provider=demo, calendar=nyse())
-    compute_factors(alone, sessions, calendar=nyse())
-    query = "SELECT * FROM symbol_factor_exposures WHERE session BETWEEN :first AND :last ORDER BY 1, 2, 3"
-    bounds = {"first": span[0], "last": span[1]}
-    with services.install.database.transaction() as ours, alone.transaction() as theirs:
+    status = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+    assert services.ask(status, id=run_id)["runOrError"]["status"] in {"FAILURE", "SUCCESS"}
+    # By name: symbols that were forgotten and learnt again have other keys.
+    query = """
+        SELECT u.symbol, to_jsonb(t) - 'symbol_id' FROM symbol_factor_exposures t
+        JOIN symbol_universe u ON u.id = t.symbol_id
+        WHERE session BETWEEN :first AND :last ORDER BY u.symbol, t.session, t.factor_id
+    """
+    bounds = {"first": NIGHT[0], "last": NIGHT[1]}
+    with services.install.database.transaction() as ours, undisturbed.transaction() as theirs:
         assert ours.execute(text(query), bounds).all() == theirs.execute(text(query), bounds).all()
+
+
+def forget_night(services: Services) -> None:
+    """Let the night be one that has never been computed."""
+    with services.install.database.transaction() as connection:
+        for table in ("symbol_factor_exposures", "symbol_daily_metrics", "batch_run_history"):
+            statement = text(f"DELETE FROM {table} WHERE session BETWEEN :first AND :last")
+            connection.execute(statement, {"first": NIGHT[0], "last": NIGHT[1]})
+
+
+def test_a_restart_of_the_database_in_the_middle_of_a_batch_is_made_up_for(
+    services: Services, server: EmbeddedPostgres, undisturbed: Database
+) -> None:
+    forget_night(services)
+    run_id = launch_night(services, NIGHT)
+    await_writing(services, run_id)
+    os.kill(int((server.data / "postmaster.pid").read_text().splitlines()[0]), signal.SIGKILL)
+    deadline = monotonic() + 60
+    while not server.revive():
+        assert monotonic() < deadline
+        sleep(0.1)
+    # The webserver notices with its next question that its connection is gone, and opens another.
+    while "errors" in httpx.post(f"{services.dagster}/graphql", json={"query": IDLE}, timeout=60).json():
+        assert monotonic() < deadline
+    assert_made_up_for(services, undisturbed, run_id)
+
+
+# Last, since the webserver may not launch anything more once its code server has been killed, until it is reloaded.
+@pytest.mark.parametrize("victims", ["spawn_main", "spawn_main|dagster.*grpc"])
+def test_a_batch_whose_processes_are_killed_is_made_up_for(
+    services: Services, victims: str, undisturbed: Database
+) -> None:
+    forget_night(services)
+    run_id = launch_night(services, NIGHT)
+    await_writing(services, run_id)
+    kill(services, victims)
+    assert_made_up_for(services, undisturbed, run_id)
