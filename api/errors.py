@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from closingbell.accounts import ConflictError, NotFoundError
 from closingbell.errors import ClosingBellError, ConfigurationError
+from closingbell.jobs import JobRunningError
 from closingbell.uploads import RejectedError
 
 logger = logging.getLogger("closingbell.api")
@@ -86,6 +87,10 @@ def _conflict(_request: Request, error: Exception) -> JSONResponse:
     return problem(HTTPStatus.CONFLICT, error.code, str(error))
 
 
+def _running(_request: Request, error: Exception) -> JSONResponse:
+    return problem(HTTPStatus.CONFLICT, "ERR_JOB_RUNNING", str(error))
+
+
 def _misconfigured(_request: Request, error: Exception) -> JSONResponse:
     return problem(HTTPStatus.BAD_REQUEST, "ERR_NOT_AVAILABLE", str(error))
 
@@ -129,6 +134,7 @@ def install(app: FastAPI) -> None:
         (RejectedError, _rejected),
         (NotFoundError, _not_found),
         (ConflictError, _conflict),
+        (JobRunningError, _running),
         (ConfigurationError, _misconfigured),
         (ClosingBellError, _unavailable),
         (RequestValidationError, _invalid),

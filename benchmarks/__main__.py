@@ -20,6 +20,7 @@ from rich.table import Table
 from benchmarks.factors import one_session, one_year
 from benchmarks.portfolios import portfolios
 from benchmarks.result import Row
+from benchmarks.uploads import uploads
 from closingbell.postgres import EmbeddedPostgres
 from closingbell.repositories import schema
 from closingbell.repositories.database import Database
@@ -30,6 +31,7 @@ SCENARIOS: dict[str, Callable[[Database], list[Row]]] = {
     "b": one_year,
     "c1000": partial(portfolios, count=1_000),
     "c10000": partial(portfolios, count=10_000),
+    "d": uploads,
 }
 
 

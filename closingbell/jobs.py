@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import time
 from enum import StrEnum
 
-from closingbell.errors import ConfigurationError
+from closingbell.errors import ClosingBellError, ConfigurationError
 
 
 class JobType(StrEnum):
@@ -43,6 +43,14 @@ DUE: dict[JobType, time] = {
     JobType.PORTFOLIO_REFRESH: time(21, 30),
 }
 """When each job starts by itself, in New York."""
+
+
+class JobRunningError(ClosingBellError):
+    """A job of the type runs already, whoever launched it."""
+
+    def __init__(self, job: JobType, run_id: str) -> None:
+        super().__init__(f"{job} runs already, as run {run_id}", "Wait for it to end, or cancel it")
+        self.run_id = run_id
 
 
 def lease_of(run_id: str) -> str:

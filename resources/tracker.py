@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 import dagster as dg
 
 from closingbell.errors import ClosingBellError
-from closingbell.jobs import STEPS, JobType, require_available
+from closingbell.jobs import STEPS, JobRunningError, JobType, require_available
 from closingbell.repositories.database import Database
 from closingbell.settings import load_settings
 
@@ -31,14 +31,6 @@ ACTIVE = [
 
 Launch = Callable[[JobType, Mapping[str, str]], str]
 """Launches a job with tags; returns the run's id."""
-
-
-class JobRunningError(ClosingBellError):
-    """A job of the type runs already."""
-
-    def __init__(self, job: Job) -> None:
-        super().__init__(f"{job.type} runs already, as run {job.run_id}", "Wait for it to end, or cancel it")
-        self.job = job
 
 
 @dataclass(frozen=True)
@@ -139,7 +131,7 @@ class JobTracker:
         with self._database.transaction(lock=f"start {job_type}"):
             running = next((job for job in self.active_jobs() if job.type is job_type), None)
             if running is not None:
-                raise JobRunningError(running)
+                raise JobRunningError(running.type, running.run_id)
             return self._launch(job_type, tags)
 
 

@@ -463,3 +463,34 @@ def test_what_the_log_says_of_an_upload_names_no_holding_but_the_symbols_to_lear
         upload(api.client, f"{HEADER}\nMSFT,987654,123.45,2022-03-01\n")
     assert "V2_ONBOARDING step=upload" in caplog.text
     assert not {"987654", "123.45"} & set(json.dumps(caplog.text).replace("=", " ").split())
+
+
+# ---------------------------------------------------------------- for the people who run the plant
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "code"),
+    [
+        ({"job_type": "daily_batch"}, 400, "ERR_NOT_AVAILABLE"),
+        ({"job_type": "nonsense"}, 400, "ERR_NOT_AVAILABLE"),
+        ({"job_type": "symbol_batch", "from": "2022-12-25"}, 400, "ERR_NOT_AVAILABLE"),
+        ({"job_type": "symbol_batch", "to": "2023-01-03"}, 400, "ERR_NOT_AVAILABLE"),
+        ({"job_type": "symbol_batch", "from": "2022-12-28", "to": "2022-12-27"}, 400, "ERR_NOT_AVAILABLE"),
+        ({"job": "symbol_batch"}, 422, "ERR_REQUEST"),
+    ],
+)
+def test_a_job_that_cannot_be_started_is_refused(api: Api, request_: dict[str, str], status: int, code: str) -> None:
+    refused = api.client.post("/api/v1/admin/batch/run", json=request_)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (status, code)
+
+
+def test_the_queue_shows_what_waits_and_what_has_failed(api: Api) -> None:
+    upload(api.client, csv_of(["AAPL", "NOPE"]))
+    learn(api.database, api.demo)
+    upload(api.client, csv_of(["AAPL", "LATER"]), account_name="other")
+    shown = api.client.get("/api/v1/admin/onboarding/queue").json()
+    assert (shown["due"], shown["open"]) == (1, 1)
+    assert [(item["symbol"], item["status"], item["attempts"]) for item in shown["items"]] == [
+        ("LATER", "pending", 0),
+        ("NOPE", "failed", 1),
+    ]

@@ -17,13 +17,13 @@ from sqlalchemy import text
 from cli.backfill import Outcome, backfill
 from closingbell import runtime
 from closingbell.errors import BatchError, ConfigurationError
-from closingbell.jobs import PORTFOLIO_STEPS, STEPS, SYMBOL_STEPS, JobType, batches, lease_of
+from closingbell.jobs import PORTFOLIO_STEPS, STEPS, SYMBOL_STEPS, JobRunningError, JobType, batches, lease_of
 from closingbell.repositories import history
 from closingbell.repositories.history import Story
 from definitions import defs
 from resources import Warehouse
 from resources.orphans import end_orphans
-from resources.tracker import RANGE_END, RANGE_START, TRIGGER_TAG, JobRunningError, JobTracker
+from resources.tracker import RANGE_END, RANGE_START, TRIGGER_TAG, JobTracker
 
 SESSIONS = last_sessions(6)
 KEYS = {day.isoformat() for day in SESSIONS}

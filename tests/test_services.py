@@ -244,10 +244,10 @@ from concurrent.futures import ThreadPoolExecutor
 import dagster as dg
 from closingbell.batch.factors import compute_factors
 from closingbell.batch.prices import refresh_prices
-from closingbell.jobs import JobType
+from closingbell.jobs import JobRunningError, JobType
 from closingbell.repositories.database import Database
 from datetime import date
-from resources.tracker import JobRunningError, JobTracker, launcher
+from resources.tracker import JobTracker, launcher
 port, url, calls, *jobs = sys.argv[1:]
 days = [date.fromisoformat(day) for day in ("2022-06-01", "2022-08-26")]
 with dg.DagsterInstance.get() as instance:
@@ -257,7 +257,7 @@ with dg.DagsterInstance.get() as instance:
         try:
             return "started " + tracker.start_job(JobType(job), sessions)
         except JobRunningError as error:
-            return "refused " + error.job.run_id
+            return "refused " + error.run_id
     with ThreadPoolExecutor(len(jobs) * int(calls)) as pool:
         for answer in pool.map(start, jobs * int(calls)):
             print(answer)
@@ -287,6 +287,25 @@ def test_of_fifty_calls_for_one_job_from_four_processes_one_starts_it(services: 
     started = [answer for answer in answers if answer.startswith("started")]
     assert len(started) == 1
     assert set(answers) - set(started) == {started[0].replace("started", "refused")}
+    wait_until_idle(services)
+
+
+def test_a_job_started_through_the_api_is_shown_until_it_ends_and_not_started_twice(services: Services) -> None:
+    wait_until_idle(services)
+    with httpx.Client(base_url=f"{services.api}/api/v1/admin", timeout=60) as client:
+        assert client.get("/batch/run/current").json() == {"status": "idle", "jobs": []}
+        with held(services, "symbol_metrics"):
+            started = client.post("/batch/run", json={"job_type": "symbol_batch", "from": "2022-12-28"})
+            assert started.status_code == 202
+            run_id = started.json()["run_id"]
+            await_row(services, f"SELECT 1 FROM batch_run_history WHERE run_id = '{run_id}' AND phases ? 'prices'")
+            job = client.get("/batch/run/current").json()["jobs"][0]
+            assert (job["run_id"], job["job_type"], job["trigger"]) == (run_id, "symbol_batch", "api")
+            assert job["phases"][0]["done"]
+            assert 0 < job["percent"] < 100
+            again = client.post("/batch/run", json={"job_type": "symbol_batch"})
+            assert (again.status_code, again.json()["error"]["code"]) == (409, "ERR_JOB_RUNNING")
+            assert run_id in again.json()["detail"]
     wait_until_idle(services)
 
 

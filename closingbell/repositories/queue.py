@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from psycopg import Notify
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, RowMapping, text
 
 from closingbell.errors import ClosingBellError
 from closingbell.occ import OptionContract
@@ -222,6 +222,16 @@ def waiting(connection: Connection) -> Waiting:
         FROM symbol_universe u WHERE {REQUESTED}
     """)  # noqa: S608 - our own constants
     return Waiting(*connection.execute(query).one())
+
+
+def listing(connection: Connection, most: int) -> Sequence[RowMapping]:
+    """Return the requests that have not ended, and the symbols that could not be learnt, newest first."""
+    query = text(f"""
+        SELECT u.symbol, u.kind, u.status, u.attempts, u.requested_at, u.next_attempt_at, u.lease_until, u.leased_by,
+               u.settled_at, u.last_error
+        FROM symbol_universe u WHERE {REQUESTED} OR u.status = 'failed' ORDER BY u.requested_at DESC, u.id LIMIT :most
+    """)  # noqa: S608 - our own condition
+    return connection.execute(query, {"most": most}).mappings().all()
 
 
 @dataclass(frozen=True)
