@@ -16,8 +16,9 @@ from closingbell import runtime
 from closingbell.calendar import NEW_YORK
 from closingbell.freshness import next_batch
 from closingbell.jobs import DUE, batches
-from closingbell.repositories import history, inspection
+from closingbell.repositories import history, inspection, queue
 from closingbell.repositories.database import Connection
+from closingbell.repositories.queue import Waiting
 from closingbell.settings import load_settings
 from closingbell.tables import BatchRun
 from resources.tracker import ACTIVE, Job, views
@@ -60,6 +61,7 @@ class Status:
     latest_session: date
     reach: list[Reach]
     running: list[Job]
+    onboarding: Waiting
     ran: list[Ran]
     next_batch: str
 
@@ -70,6 +72,7 @@ def read_status() -> Status:
     with runtime.open_database().transaction() as connection:
         reach = [_reach(connection, table, latest) for table in TABLES]
         ran = _runs(history.since(connection, runtime.now() - REMEMBERED))
+        onboarding = queue.waiting(connection)
     with dg.DagsterInstance.get() as instance:
         running = [job for record in instance.get_run_records(dg.RunsFilter(statuses=ACTIVE)) for job in views(record)]
     first = batches(v2=settings.batch_v2_enabled)[0]
@@ -80,6 +83,7 @@ def read_status() -> Status:
         latest,
         reach,
         running,
+        onboarding,
         ran,
         f"{first} on {due.astimezone(NEW_YORK):%Y-%m-%d} at {DUE[first]:%H:%M} New York",
     )
@@ -122,7 +126,8 @@ def show(console: Console, status: Status) -> None:
         reach.add_row(each.table, str(each.newest or "none"), behind)
     console.print(reach)
     running = ", ".join(f"{job.type} ({job.status}, {job.trigger}, run {job.run_id[:8]})" for job in status.running)
-    console.print(f"\nrunning: {running or 'nothing'}\n")
+    console.print(f"\nrunning: {running or 'nothing'}")
+    console.print(f"new symbols waiting: {status.onboarding.open}\n")
     told = Table("started (UTC)", "job", "sessions", "status", "by", box=None, pad_edge=False, header_style="dim")
     for heading in ("items", "failed"):
         told.add_column(heading, justify="right")

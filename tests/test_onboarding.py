@@ -31,7 +31,7 @@ from closingbell.onboarding import look
 from closingbell.postgres import EmbeddedPostgres
 from closingbell.providers.base import Answer, Bars, Outcome
 from closingbell.providers.demo import DemoProvider
-from closingbell.repositories import queue, records, universe
+from closingbell.repositories import inspection, queue, records, universe
 from closingbell.repositories.database import Database
 from closingbell.repositories.queue import LeaseLostError, Wanted
 from closingbell.repositories.universe import Kind
@@ -200,6 +200,19 @@ def test_learning_a_symbol_writes_the_rows_of_the_batch(computed: Database, demo
     compute_factors(computed, [LAST], calendar=nyse())
     compute_metrics(computed, [LAST], calendar=nyse())
     assert hashes(computed, LEARNT_TABLES) == before
+
+
+def test_a_new_symbol_is_expected_to_have_factors_since_it_is_followed_and_not_before(
+    computed: Database, demo: DemoProvider
+) -> None:
+    forget_symbol(computed, "RRC")
+    ask(computed, "RRC")
+    learn(computed, demo)
+    with computed.transaction() as connection:
+        assert inspection.missing_factors(connection, last_sessions(3)) == []
+        connection.execute(text("DELETE FROM symbol_factor_exposures WHERE session = :day"), {"day": LAST})
+        connection.execute(text("UPDATE symbol_universe SET followed_from = NULL"))
+        assert [finding.subject for finding in inspection.missing_factors(connection, last_sessions(3))] == ["RRC"]
 
 
 def test_thirty_two_portfolios_that_share_new_symbols_are_complete_after_one_run(

@@ -87,7 +87,7 @@ def suspicious_prices(connection: Connection, sessions: Sequence[date]) -> list[
 
 
 def missing_factors(connection: Connection, sessions: Sequence[date]) -> list[Finding]:
-    """Return the symbols without a row for every factor on the sessions that have any rows."""
+    """Return the symbols without a row for every factor on the sessions that have any rows, since they are followed."""
     query = """
         WITH counted AS (
             SELECT session, symbol_id, count(*) AS rows FROM symbol_factor_exposures
@@ -99,6 +99,7 @@ def missing_factors(connection: Connection, sessions: Sequence[date]) -> list[Fi
         CROSS JOIN symbol_universe u
         LEFT JOIN counted n ON n.session = c.session AND n.symbol_id = u.id
         WHERE u.status = 'active' AND u.kind IN ('equity', 'etf') AND coalesce(n.rows, 0) <> :factors
+            AND c.session >= coalesce(u.followed_from, '-infinity')
         GROUP BY u.symbol ORDER BY u.symbol
     """
     return _findings(connection, query, sessions, factors=len(FACTORS))
