@@ -32,7 +32,7 @@ up: $(SETUP) .env  ## serve the Dagster UI and the API until Ctrl-C
 	@$(BIN)/closingbell up
 
 test: lint  ## lint, check types and run the whole test suite
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 lint: $(SETUP)  ## check format, style, import contracts and types
 	@$(BIN)/ruff format --check .

@@ -24,7 +24,7 @@ PAUSE_AFTER_FAILURE = timedelta(minutes=5)
 """Portfolios that cannot be written are no reason to start run after run."""
 
 
-@dg.sensor(job=symbol_onboarding, minimum_interval_seconds=1, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(job_name=symbol_onboarding.name, minimum_interval_seconds=1, default_status=dg.DefaultSensorStatus.RUNNING)
 def new_symbols(context: dg.SensorEvaluationContext, warehouse: Warehouse) -> dg.RunRequest | dg.SkipReason:
     """Start a run as soon as a symbol has been asked for; the tick listens to the database meanwhile.
 
