@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Annotated
 
 from fastapi import Depends
 
 from closingbell import runtime
-from closingbell.calendar import SessionCalendar
+from closingbell.calendar import NEW_YORK, SessionCalendar
 from closingbell.repositories.database import Database
 from closingbell.seeding import LOCAL_OWNER
-
-FARTHEST_EAST = timedelta(hours=14)
-"""Before UTC: somewhere it is that day already."""
 
 
 def current_owner() -> str:
@@ -22,8 +19,8 @@ def current_owner() -> str:
 
 
 def current_day() -> date:
-    """Return the latest day that it is anywhere: what users call today is not in the future."""
-    return (runtime.now() + FARTHEST_EAST).date()
+    """Return today's date where the exchange is: nothing can have been traded on a later one."""
+    return runtime.now().astimezone(NEW_YORK).date()
 
 
 Owner = Annotated[str, Depends(current_owner)]

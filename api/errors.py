@@ -52,9 +52,6 @@ class Problem(BaseModel):
     error: Error
 
 
-PROBLEM_JSON: dict[str, Any] = {"application/problem+json": {"schema": Problem.model_json_schema()}}
-
-
 def refusals(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     """Describe for OpenAPI which refusals a route knows."""
     return {int(status): {"description": status.phrase, "model": Problem} for status in statuses}

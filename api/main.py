@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
 
 from api import admin, errors, health, onboarding, portfolios
 from api.limits import BodyLimit
 from api.requests import RequestLog
+from closingbell import runtime
+
+
+@asynccontextmanager
+async def warmed(_app: FastAPI) -> AsyncIterator[None]:
+    """Read what the first upload would have to wait for."""
+    await run_in_threadpool(runtime.trading_calendar)
+    await run_in_threadpool(runtime.latest_session)
+    yield
+
 
 app = FastAPI(
+    lifespan=warmed,
     title="Closing Bell",
     version="1",
     description="Upload portfolios and read what the nightly batch materialized. Money is a decimal string, unknown is "

@@ -7,14 +7,14 @@ from decimal import Decimal
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.context import Calendar, Owner, Today, Warehouse
 from api.errors import refusals
 from api.onboarding import Valuation, valuation
 from closingbell import accounts
-from closingbell.accounts import ConflictError, DataStatus, NotFoundError, Position
+from closingbell.accounts import ConflictError, DataStatus, NotFoundError, OwnPosition, Position
 from closingbell.repositories import accounts as rows
 from closingbell.repositories.accounts import Account
 from closingbell.uploads import PortfolioForm, check_form
@@ -24,6 +24,15 @@ router = APIRouter(prefix="/api/v1/portfolios", tags=["portfolios"])
 MOST = 500
 PAGE = 100
 
+
+def own_position(
+    portfolio_id: int, position_id: int, owner: Owner, database: Warehouse, calendar: Calendar
+) -> OwnPosition:
+    """Return the position that a path names."""
+    return OwnPosition(database, calendar, owner, portfolio_id, position_id)
+
+
+Own = Annotated[OwnPosition, Depends(own_position)]
 After = Annotated[int, Query(ge=0, description="The last key of the page before; `next` of its answer")]
 Limit = Annotated[int, Query(ge=1, le=MOST)]
 
@@ -251,26 +260,11 @@ CELLS = {
     "/{portfolio_id}/positions/{position_id}",
     responses=refusals(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-def change_position(
-    portfolio_id: int,
-    position_id: int,
-    change: PositionChange,
-    owner: Owner,
-    today: Today,
-    database: Warehouse,
-    calendar: Calendar,
-) -> PositionOut:
+def change_position(own: Own, change: PositionChange, today: Today) -> PositionOut:
     """Change a position. Editing a ticker that nobody knows into another teaches the plant what was meant."""
     given = {name: getattr(change, name) for name in change.model_fields_set}
-    cells = {CELLS[name]: None if value is None else str(value) for name, value in given.items()}
-    accounts.edit_position(database, calendar, owner, portfolio_id, position_id, cells, today=today)
-    return _one(database, calendar, owner, portfolio_id, position_id)
-
-
-def _one(database: Warehouse, calendar: Calendar, owner: str, portfolio_id: int, position_id: int) -> PositionOut:
-    with database.transaction() as connection:
-        _, found = accounts.list_positions(connection, calendar, owner, portfolio_id, position_id - 1, 1)
-    return _position(found[0])
+    own.edit({CELLS[name]: None if value is None else str(value) for name, value in given.items()}, today=today)
+    return _position(own.look())
 
 
 @router.delete(
@@ -278,9 +272,9 @@ def _one(database: Warehouse, calendar: Calendar, owner: str, portfolio_id: int,
     status_code=HTTPStatus.NO_CONTENT,
     responses=refusals(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-def delete_position(portfolio_id: int, position_id: int, owner: Owner, database: Warehouse, calendar: Calendar) -> None:
+def delete_position(own: Own) -> None:
     """Remove a position from the ledger, as if it had never been there."""
-    accounts.remove_position(database, calendar, owner, portfolio_id, position_id)
+    own.remove()
 
 
 @router.post(
@@ -289,42 +283,16 @@ def delete_position(portfolio_id: int, position_id: int, owner: Owner, database:
         HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE
     ),
 )
-def close_position(
-    portfolio_id: int,
-    position_id: int,
-    closing: Closing,
-    owner: Owner,
-    today: Today,
-    database: Warehouse,
-    calendar: Calendar,
-) -> Closed:
+def close_position(own: Own, closing: Closing, today: Today) -> Closed:
     """Close a position, or a part of it."""
-    key = accounts.close_position(
-        database,
-        calendar,
-        owner,
-        portfolio_id,
-        position_id,
-        quantity=closing.quantity,
-        exit_price=closing.exit_price,
-        exit_date=closing.exit_date,
-        today=today,
-    )
-    return Closed(position_id=key)
+    return Closed(position_id=own.close(closing.quantity, closing.exit_price, closing.exit_date, today=today))
 
 
 @router.put(
     "/{portfolio_id}/positions/{position_id}/valuation",
     responses=refusals(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-def value_position(
-    portfolio_id: int,
-    position_id: int,
-    given: ManualValuation,
-    owner: Owner,
-    database: Warehouse,
-    calendar: Calendar,
-) -> PositionOut:
+def value_position(own: Own, given: ManualValuation) -> PositionOut:
     """Say what a private asset is worth."""
-    accounts.value_by_hand(database, calendar, owner, portfolio_id, position_id, day=given.day, price=given.price)
-    return _one(database, calendar, owner, portfolio_id, position_id)
+    own.value_by_hand(given.day, given.price)
+    return _position(own.look())

@@ -204,7 +204,9 @@ def holders(connection: Connection, symbol_ids: Collection[int]) -> list[int]:
     """Return the portfolios that hold one of these symbols, or an option on one."""
     query = text("""
         SELECT DISTINCT p.portfolio_id FROM positions p JOIN symbol_universe u ON u.id = p.symbol_id
-        WHERE p.deleted_at IS NULL AND (u.id = ANY(:ids) OR u.underlying_id = ANY(:ids)) ORDER BY 1
+        JOIN portfolios f ON f.id = p.portfolio_id
+        WHERE p.deleted_at IS NULL AND f.deleted_at IS NULL AND (u.id = ANY(:ids) OR u.underlying_id = ANY(:ids))
+        ORDER BY 1
     """)
     return list(connection.execute(query, {"ids": list(symbol_ids)}).scalars())
 
