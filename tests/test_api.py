@@ -107,6 +107,16 @@ def test_an_option_asks_for_its_underlying_too(api: Api) -> None:
     api.assert_equal_to_the_batch()
 
 
+def test_an_option_that_expired_long_ago_needs_no_price(api: Api) -> None:
+    content = f"{HEADER}\nAAPL200117C00300000,2,3.5,2019-11-01\nAAPL,1,100,2019-11-01\n"
+    made = upload(api.client, content).json()
+    assert made["pending"] == ["AAPL200117C00300000"]
+    assert learn(api.database, api.demo).failed == {}
+    status = api.status(made["portfolio_id"])
+    assert (status["status"], status["failed"]) == ("completed", [])
+    assert [position["state"] for position in api.positions(made["portfolio_id"])] == ["closed", "open"]
+
+
 def test_an_earlier_inception_is_valued_with_prices_that_reach_as_far_back(api: Api) -> None:
     made = upload(api.client, csv_of(["AAPL", "KO"]), inception_date="2019-05-01").json()
     # Both are known, but not their prices of that time.

@@ -80,11 +80,14 @@ def learn_prices(
 ) -> dict[str, Answer[Bars]]:
     """Fetch and store the bars of symbols that are new to the plant, as the batch would; return who failed, and how.
 
-    A symbol without a single bar has failed as well: the provider may know it, but there is nothing to follow.
+    A symbol without a single bar has failed as well: the provider may know it, but there is nothing to follow. About a
+    contract that had expired before all that is needed nothing is asked.
     """
     failed: dict[str, Answer[Bars]] = {}
     shares = Instruments(item for item in instruments if item.contract is None)
-    contracts = Instruments(item for item in instruments if item.contract is not None)
+    contracts = Instruments(
+        item for item in instruments if item.contract is not None and _is_incomplete(calendar, item, sessions)
+    )
     for group, fetch, lock in (
         (shares, _fetch_shares(provider), "prices"),
         (contracts, _fetch_options(provider), "option_prices"),
@@ -116,9 +119,15 @@ def _is_incomplete(calendar: SessionCalendar, instrument: Instrument, sessions: 
     settlement = _last_of(calendar, instrument, sessions[-1])
     if settlement >= sessions[0]:
         return True
-    history = calendar.offset(sessions[0], -HISTORY_SESSIONS)
+    history = _history(calendar, instrument, sessions)
     known = instrument.history
     return settlement >= history and (known is None or known[0] > history or known[1] < settlement)
+
+
+def _history(calendar: SessionCalendar, instrument: Instrument, sessions: Sequence[date]) -> date:
+    """Return the first session whose price is needed, by the range or by a portfolio that began earlier."""
+    history = calendar.offset(sessions[0], -HISTORY_SESSIONS)
+    return history if instrument.needed_from is None else min(history, instrument.needed_from)
 
 
 def _last_of(calendar: SessionCalendar, instrument: Instrument, last: date) -> date:
@@ -161,9 +170,7 @@ def _needed(calendar: SessionCalendar, instrument: Instrument, sessions: Sequenc
     """Return the range to fetch of one instrument, and the range that is known afterwards."""
     last = _last_of(calendar, instrument, sessions[-1])
     first = min(sessions[0], last)
-    history = calendar.offset(sessions[0], -HISTORY_SESSIONS)
-    if instrument.needed_from is not None:
-        history = min(history, instrument.needed_from)
+    history = _history(calendar, instrument, sessions)
     if instrument.history is None:
         return (history, last), (history, last)
     start, end = instrument.history
