@@ -142,6 +142,11 @@ def test_what_is_no_such_file_is_refused_with_its_code(content: bytes, code: Cod
     assert refusal(content).code == code
 
 
+@pytest.mark.parametrize("cell", ["", "Symbol", "entry date 1", "x" * 50])
+def test_a_header_of_very_many_columns_is_refused_at_once(cell: str) -> None:
+    assert refusal(",".join([cell] * (MAX_BYTES // 60))).code in {Code.BAD_HEADER, Code.EMPTY}
+
+
 def test_a_misspelt_column_is_named_with_the_one_that_is_meant() -> None:
     assert "is it Exit Price Per Share?" in str(refusal(f"{HEADER},Exit Price Per Shar\n{ROW},\n"))
 
@@ -175,6 +180,11 @@ def test_a_misspelt_column_is_named_with_the_one_that_is_meant() -> None:
         ({"Quantity": "-0"}, Code.QUANTITY_ZERO),
         ({"Quantity": "1.0000001"}, Code.QUANTITY_DECIMALS),
         ({"Quantity": "1e-9999"}, Code.QUANTITY_DECIMALS),
+        ({"Quantity": f"12345.{'0' * 30}1"}, Code.QUANTITY_DECIMALS),
+        ({"EntryPricePerShare": f"150.25{'0' * 30}1"}, Code.PRICE_DECIMALS),
+        ({"Symbol": "\u017fPY"}, Code.SYMBOL_CHARACTERS),
+        ({"Symbol": "\u017fPY230120C00150000"}, Code.SYMBOL_CHARACTERS),
+        ({"InvestmentClass": "PUBLIC", "StrikePrice": "150"}, Code.CLASS),
         ({"EntryPricePerShare": ""}, Code.PRICE_MISSING),
         ({"EntryPricePerShare": "$5"}, Code.PRICE_NOT_A_NUMBER),
         ({"EntryPricePerShare": "1e400"}, Code.PRICE_NOT_A_NUMBER),
@@ -300,6 +310,16 @@ def test_every_bad_cell_of_every_row_is_reported_and_nothing_is_read() -> None:
     assert str(error).startswith("5 cells are wrong")
 
 
+def test_a_row_of_another_length_does_not_hide_what_else_is_wrong() -> None:
+    error = refusal(f'{HEADER}\nAAPL,1\nAAPL,0,1,2022-01-14\n"AAPL,1,1,2022-01-14\n')
+    assert error.code == Code.MALFORMED
+    assert [(detail.row, detail.code) for detail in error.details] == [
+        (2, Code.MALFORMED),
+        (3, Code.QUANTITY_ZERO),
+        (4, Code.MALFORMED),
+    ]
+
+
 def test_of_very_many_bad_cells_a_thousand_are_shown_and_all_are_counted() -> None:
     error = refusal(f"{HEADER}\n" + "A B,0,1,2022-01-14\n" * 5_000)
     assert len(error.details) == 1_000
@@ -361,6 +381,11 @@ def test_a_bad_field_is_refused_with_its_code(field: str, value: str | None, cod
     with pytest.raises(RejectedError) as caught:
         check_form(**{**FORM, field: value}, today=TODAY)
     assert [(detail.column, detail.code) for detail in caught.value.details] == [(field, code)]
+
+
+def test_a_name_may_be_written_in_any_script() -> None:
+    name = "\u0645\u06cc\u200c\u062e \U0001f468\u200d\U0001f469"
+    assert check_form(**{**FORM, "portfolio_name": name}, today=TODAY).name == name
 
 
 def test_the_largest_equity_is_accepted_and_all_bad_fields_are_reported() -> None:

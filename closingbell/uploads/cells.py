@@ -66,6 +66,8 @@ def canonical_symbol(text: str) -> str:
 
 def read_symbol(text: str, missing: Code = Code.SYMBOL_MISSING) -> str:
     """Return a ticker, or the name of a private asset, in its one spelling."""
+    if not text.isascii():  # before it becomes capitals: those of some other letters are ours
+        raise BadCell(Code.SYMBOL_CHARACTERS)
     symbol = canonical_symbol(text)
     if not symbol:
         raise BadCell(missing)
@@ -94,10 +96,17 @@ def read_number(text: str, rule: NumberRule) -> Decimal:
         raise BadCell(rule.sign)
     if (rule.minimum == "positive" and number <= 0) or (rule.minimum == "zero" and number < 0):
         raise BadCell(rule.sign)
-    exponent = number.normalize().as_tuple().exponent
-    if not isinstance(exponent, int) or -exponent > rule.places:
+    if _places(number) > rule.places:
         raise BadCell(rule.decimals, f"at most {rule.places} decimals")
     return number
+
+
+def _places(number: Decimal) -> int:
+    """Return how many decimals a number has, trailing zeros aside. `Decimal.normalize` would round to 28 digits."""
+    _, digits, exponent = number.as_tuple()
+    assert isinstance(exponent, int)  # noqa: S101 - the number is finite
+    zeros = len(digits) - len("".join(map(str, digits)).rstrip("0"))
+    return max(0, -exponent - zeros)
 
 
 def read_date(text: str, today: date, missing: Code = Code.DATE_MISSING) -> date:

@@ -9,11 +9,13 @@ from datetime import date
 from difflib import get_close_matches
 
 from closingbell.ledger import NewPosition
-from closingbell.uploads.errors import MOST_DETAILS, Code, Detail, RejectedError, cut
+from closingbell.uploads.errors import Code, Detail, RejectedError, cut
 from closingbell.uploads.positions import COLUMNS, REQUIRED, Row
 
 MAX_BYTES = 10 * 1024**2
 MAX_ROWS = 20_000
+MAX_COLUMNS = 100
+"""A header that is longer is none of ours, and not looked at column by column."""
 
 TEMPLATE = """\
 # One row per lot. Symbol, Quantity, Entry Price Per Share and Entry Date are needed; a negative quantity is a short.
@@ -57,25 +59,33 @@ def read_positions(content: bytes, *, today: date) -> tuple[NewPosition, ...]:
     columns = _columns(line, header)
     positions: list[NewPosition] = []
     details: list[Detail] = []
-    wrong = 0
-    for number, (line, fields) in enumerate(records):
-        if number >= MAX_ROWS:
-            raise RejectedError(Code.FILE_TOO_LARGE, f"the file has more than {MAX_ROWS:,} rows")
-        if len(fields) != len(columns):
-            message = f"the row has {len(fields)} cells, the header {len(columns)}"
-            raise RejectedError(Code.MALFORMED, message, [Detail(line, None, Code.MALFORMED, message)])
-        row = Row(dict(zip(columns, fields, strict=True)), line, today)
-        position = row.read()
-        if position is not None:
-            positions.append(position)
-        wrong += len(row.details)
-        details += row.details[: MOST_DETAILS - len(details)]
-    if wrong:
-        first_bad = f"line {details[0].row}, {details[0].column}: {details[0].message}"
-        raise RejectedError(Code.FILE_INVALID, f"{wrong} cells are wrong, the first in {first_bad}", details)
+    try:
+        for line, fields in _bounded(records):
+            position, wrong = _row(line, columns, fields, today)
+            details += wrong
+            positions += [] if position is None else [position]
+    except RejectedError as error:
+        # What cannot be read on ends the list of what is wrong.
+        raise RejectedError(error.code, str(error), [*details, *error.details]) from error
+    if details:
+        ragged = any(detail.code == Code.MALFORMED for detail in details)
+        place = f"line {details[0].row}{f', {details[0].column}' if details[0].column else ''}"
+        message = f"{len(details)} cells are wrong, the first in {place}: {details[0].message}"
+        raise RejectedError(Code.MALFORMED if ragged else Code.FILE_INVALID, message, details)
     if not positions:
         raise RejectedError(Code.EMPTY, "the file has a header, but no rows")
     return tuple(positions)
+
+
+def _row(
+    line: int, columns: Sequence[str], fields: Sequence[str], today: date
+) -> tuple[NewPosition | None, list[Detail]]:
+    """Read one row; return its position, or what is wrong with it."""
+    if len(fields) != len(columns):
+        message = f"the row has {len(fields)} cells, the header {len(columns)}"
+        return None, [Detail(line, None, Code.MALFORMED, message)]
+    row = Row(dict(zip(columns, fields, strict=True)), line, today)
+    return row.read(), row.details
 
 
 def _decoded(content: bytes) -> str:
@@ -140,12 +150,22 @@ def _records(text: str) -> Iterator[tuple[int, list[str]]]:
             yield lines.began, fields
 
 
+def _bounded(rows: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
+    """Yield as many rows as a file may have."""
+    for number, row in enumerate(rows):
+        if number >= MAX_ROWS:
+            raise RejectedError(Code.FILE_TOO_LARGE, f"the file has more than {MAX_ROWS:,} rows")
+        yield row
+
+
 def _columns(line: int, header: Sequence[str]) -> list[str]:
     """Return the header's columns by the names that we know them by."""
+    if len(header) > MAX_COLUMNS:
+        raise RejectedError(Code.BAD_HEADER, f"the header has {len(header)} columns; we know {len(COLUMNS)}")
     known = {name.lower(): name for name in COLUMNS}
     names = [" ".join(field.split()).lower() for field in header]
     details = [
-        Detail(line, name or None, Code.BAD_HEADER, _header_problem(name, names, known), cut(name) or None)
+        Detail(line, cut(name) or None, Code.BAD_HEADER, _header_problem(name, names, known), cut(name) or None)
         for index, name in enumerate(names)
         if name not in known or name in names[:index]
     ]
@@ -166,6 +186,6 @@ def _header_problem(name: str, names: Sequence[str], known: dict[str, str]) -> s
         return "a column has no name"
     if name in known:
         return f"the column {known[name]} is there {names.count(name)} times"
-    close = get_close_matches(name, known, n=1)
+    close = get_close_matches(cut(name), known, n=1)
     meant = f"; is it {known[close[0]]}?" if close else f"; the columns are {', '.join(COLUMNS)}"
     return f"there is no column {cut(name)}{meant}"

@@ -89,7 +89,7 @@ def _text(most: int, missing: Code, too_long: Code) -> Callable[[str], str]:
     def read(text: str) -> str:
         if not text:
             raise BadCell(missing)
-        if any(unicodedata.category(character).startswith("C") for character in text):
+        if any(unicodedata.category(character) in {"Cc", "Cs"} for character in text):
             raise BadCell(missing, "a name has no control characters")
         if len(text) > most:
             raise BadCell(too_long, f"a name has at most {most} characters")

@@ -115,7 +115,8 @@ class Row:
 
     def read(self) -> NewPosition | None:
         """Return the position, or None when a cell is wrong."""
-        contract = parse_occ(self._text(SYMBOL))
+        named = self._text(SYMBOL)
+        contract = parse_occ(named) if named.isascii() else None
         symbol = contract.symbol if contract else self._cell(SYMBOL, read_symbol)
         quantity = self._cell(QUANTITY, lambda text: read_number(text, _QUANTITY_RULE))
         price = self._cell(PRICE, lambda text: read_number(text, _PRICE_RULE))
@@ -170,6 +171,8 @@ class Row:
                 raise BadCell(Code.CLASS, "the symbol is an option's")
             if given == PUBLIC and derived == PRIVATE:
                 raise BadCell(Code.CLASS, "a symbol with an underscore is a private asset")
+            if given not in {"", OPTIONS} and derived == OPTIONS:
+                raise BadCell(Code.CLASS, "the option columns are those of OPTIONS")
             return given or derived
         return None
 
