@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 from starlette.concurrency import run_in_threadpool
 
 from api import admin, errors, health, onboarding, portfolios
@@ -22,7 +23,7 @@ async def warmed(_app: FastAPI) -> AsyncIterator[None]:
     yield
 
 
-app = FastAPI(
+app = FastAPIOffline(
     lifespan=warmed,
     title="Closing Bell",
     version="1",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -442,6 +443,14 @@ def test_the_documentation_has_an_example_of_an_upload_and_its_refusals(api: Api
     route = api.client.get("/openapi.json").json()["paths"]["/api/v1/onboarding/create-portfolio"]["post"]
     assert route["responses"]["201"]["content"]["application/json"]["example"]["mode"] == "v2_instant"
     assert {"409", "413", "422"} <= set(route["responses"])
+
+
+def test_the_documentation_needs_nothing_from_elsewhere(api: Api) -> None:
+    page = api.client.get("/docs").text
+    found = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert any(address.endswith(".js") for address in found)
+    for address in found:
+        assert api.client.get(address).status_code == 200, address
 
 
 def test_answered_requests_are_counted_by_their_route(api: Api) -> None:
