@@ -156,6 +156,9 @@ def test_a_misspelt_column_is_named_with_the_one_that_is_meant() -> None:
         ({"Symbol": "A" * 33}, Code.SYMBOL_TOO_LONG),
         ({"Symbol": "AA PL"}, Code.SYMBOL_CHARACTERS),
         ({"Symbol": "ÄPL"}, Code.SYMBOL_CHARACTERS),
+        ({"Symbol": "\u017fPY"}, Code.SYMBOL_CHARACTERS),  # a long s, whose capital is an S
+        ({"Symbol": "ß"}, Code.SYMBOL_CHARACTERS),
+        ({"Symbol": "\u017fPY230120C00150000"}, Code.SYMBOL_CHARACTERS),
         ({"Symbol": "=A1"}, Code.SYMBOL_CHARACTERS),
         ({"Symbol": "=cmd|' /C calc'!A0"}, Code.SYMBOL_CHARACTERS),
         ({"Symbol": "@SUM(A1)"}, Code.SYMBOL_CHARACTERS),
@@ -175,12 +178,16 @@ def test_a_misspelt_column_is_named_with_the_one_that_is_meant() -> None:
         ({"Quantity": "-0"}, Code.QUANTITY_ZERO),
         ({"Quantity": "1.0000001"}, Code.QUANTITY_DECIMALS),
         ({"Quantity": "1e-9999"}, Code.QUANTITY_DECIMALS),
+        ({"Quantity": "1e-999999999"}, Code.QUANTITY_DECIMALS),
+        ({"Quantity": f"12345.{'0' * 30}1"}, Code.QUANTITY_DECIMALS),
+        ({"Quantity": f"1e{'9' * 200}"}, Code.QUANTITY_NOT_A_NUMBER),
         ({"EntryPricePerShare": ""}, Code.PRICE_MISSING),
         ({"EntryPricePerShare": "$5"}, Code.PRICE_NOT_A_NUMBER),
         ({"EntryPricePerShare": "1e400"}, Code.PRICE_NOT_A_NUMBER),
         ({"EntryPricePerShare": "0"}, Code.PRICE_NOT_POSITIVE),
         ({"EntryPricePerShare": "-1"}, Code.PRICE_NOT_POSITIVE),
         ({"EntryPricePerShare": "1.00001"}, Code.PRICE_DECIMALS),
+        ({"EntryPricePerShare": f"1.{'0' * 40}1"}, Code.PRICE_DECIMALS),
         ({"EntryDate": ""}, Code.DATE_MISSING),
         ({"EntryDate": "14/01/2022"}, Code.DATE_FORMAT),
         ({"EntryDate": "20220114"}, Code.DATE_FORMAT),
@@ -194,13 +201,19 @@ def test_a_misspelt_column_is_named_with_the_one_that_is_meant() -> None:
         ({"InvestmentClass": "PRIVATE", "InvestmentSubtype": "STOCK"}, Code.SUBTYPE),
         ({"Symbol": OCC, "InvestmentSubtype": "PUT"}, Code.SUBTYPE),
         ({"ExitDate": "2022-01-13", "ExitPricePerShare": "1"}, Code.EXIT_BEFORE_ENTRY),
+        ({"ExitDate": "1900-01-01", "ExitPricePerShare": "1"}, Code.EXIT_BEFORE_ENTRY),
         ({"ExitDate": "2026-12-01", "ExitPricePerShare": "1"}, Code.DATE_FUTURE),
+        ({"ExitDate": "tomorrow", "ExitPricePerShare": "1"}, Code.DATE_FORMAT),
         ({"ExitDate": "2022-01-14", "ExitPricePerShare": ""}, Code.EXIT_PRICE),
         ({"ExitDate": "2022-01-14", "ExitPricePerShare": "-1"}, Code.EXIT_PRICE),
         ({"ExitDate": "2022-01-14", "ExitPricePerShare": "nan"}, Code.EXIT_PRICE),
+        ({"ExitDate": "2022-01-14", "ExitPricePerShare": "1e400"}, Code.EXIT_PRICE),
+        ({"ExitDate": "2022-01-14", "ExitPricePerShare": "1.0000001"}, Code.EXIT_PRICE),
         ({"ExitDate": "", "ExitPricePerShare": "5"}, Code.EXIT_PRICE),
         ({"Symbol": OCC, "StrikePrice": "151"}, Code.STRIKE_MISSING),
+        ({"Symbol": OCC, "StrikePrice": "-1"}, Code.STRIKE_MISSING),
         ({"Symbol": OCC, "UnderlyingSymbol": "MSFT"}, Code.UNDERLYING_MISSING),
+        ({"Symbol": OCC, "UnderlyingSymbol": "A A"}, Code.UNDERLYING_MISSING),
         ({"Symbol": OCC, "ExpirationDate": "2023-01-21"}, Code.EXPIRATION_MISSING),
         ({"Symbol": OCC, "OptionType": "PUT"}, Code.OPTION_TYPE_MISSING),
         ({"Symbol": OCC, "EntryDate": "2023-01-21"}, Code.EXPIRATION_MISSING),
@@ -211,6 +224,35 @@ def test_a_bad_cell_is_refused_with_its_code(cells: dict[str, str], code: Code) 
     assert error.code == Code.FILE_INVALID
     assert [detail.code for detail in error.details] == [code]
     assert error.details[0].row == 2
+
+
+@pytest.mark.parametrize("number", ["1e13", "1e400", "1e999999999", f"1e{'9' * 200}", "9" * 100])
+def test_a_number_that_no_column_holds_is_said_to_be_too_large_whatever_its_exponent(number: str) -> None:
+    assert "too large" in refusal(row_of(Quantity=number)).details[0].message
+
+
+@pytest.mark.parametrize(
+    ("written", "quantity"),
+    [
+        ("1.5000000", "1.5"),
+        (f"1.{'0' * 100}", "1"),
+        ("+2", "2"),
+        (".5", "0.5"),
+        ("3.", "3"),
+        ("-1e3", "-1000"),
+        ("10000000e-7", "1"),
+        ("999999999999.999999", "999999999999.999999"),
+        ("0.000001", "0.000001"),
+    ],
+)
+def test_decimals_are_counted_on_the_value_and_not_on_its_spelling(written: str, quantity: str) -> None:
+    assert str(read(row_of(Quantity=written))[0].quantity) == quantity
+
+
+def test_an_exit_is_read_with_all_the_decimals_that_are_stored() -> None:
+    closed = read(row_of(ExitDate="2022-01-14", ExitPricePerShare="1.234567"))[0]
+    assert (closed.exit_date, closed.exit_price) == (date(2022, 1, 14), Decimal("1.234567"))
+    assert read(row_of(ExitDate="2022-01-14", ExitPricePerShare="0"))[0].exit_price == 0
 
 
 OPTION = {
@@ -228,6 +270,8 @@ OPTION = {
     [
         ({"UnderlyingSymbol": ""}, Code.UNDERLYING_MISSING),
         ({"UnderlyingSymbol": "TOOLONG"}, Code.UNDERLYING_MISSING),
+        ({"UnderlyingSymbol": "A A"}, Code.UNDERLYING_MISSING),
+        ({"UnderlyingSymbol": "A" * 33}, Code.UNDERLYING_MISSING),
         ({"StrikePrice": ""}, Code.STRIKE_MISSING),
         ({"StrikePrice": "150.0001"}, Code.STRIKE_MISSING),
         ({"StrikePrice": "100000"}, Code.STRIKE_MISSING),
@@ -236,9 +280,11 @@ OPTION = {
         ({"ExpirationDate": "2100-01-15"}, Code.EXPIRATION_MISSING),
         ({"OptionType": ""}, Code.OPTION_TYPE_MISSING),
         ({"OptionType": "STRADDLE"}, Code.OPTION_TYPE_MISSING),
+        ({"InvestmentClass": "PUBLIC"}, Code.CLASS),
+        ({"InvestmentClass": "PRIVATE"}, Code.CLASS),
     ],
 )
-def test_an_option_that_is_not_described_wholly_is_refused_with_the_code_of_its_column(
+def test_an_option_that_is_described_badly_is_refused_with_the_code_of_its_column(
     cells: dict[str, str], code: Code
 ) -> None:
     assert [detail.code for detail in refusal(row_of(**{**OPTION, **cells})).details] == [code]
@@ -341,6 +387,8 @@ def test_a_form_is_read_without_the_spaces_around_its_words() -> None:
         ("portfolio_name", None, Code.NAME_MISSING),
         ("portfolio_name", "  ", Code.NAME_MISSING),
         ("portfolio_name", "a\x00b", Code.NAME_MISSING),
+        ("portfolio_name", "a\nb", Code.NAME_MISSING),
+        ("portfolio_name", "a\ud800b", Code.NAME_MISSING),
         ("portfolio_name", "x" * 256, Code.NAME_TOO_LONG),
         ("account_name", "", Code.ACCOUNT_MISSING),
         ("account_name", "x" * 101, Code.ACCOUNT_TOO_LONG),
@@ -351,7 +399,12 @@ def test_a_form_is_read_without_the_spaces_around_its_words() -> None:
         ("equity_balance", "-5", Code.EQUITY_NOT_POSITIVE),
         ("equity_balance", "NaN", Code.EQUITY_NOT_POSITIVE),
         ("equity_balance", "1.001", Code.EQUITY_NOT_POSITIVE),
+        ("equity_balance", f"100.{'0' * 30}1", Code.EQUITY_NOT_POSITIVE),
+        ("equity_balance", "-1e400", Code.EQUITY_NOT_POSITIVE),
         ("equity_balance", "1000000000000.01", Code.EQUITY_TOO_LARGE),
+        ("equity_balance", "1e15", Code.EQUITY_TOO_LARGE),
+        ("equity_balance", "1e999999999", Code.EQUITY_TOO_LARGE),
+        ("equity_balance", "9" * 70, Code.EQUITY_TOO_LARGE),
         ("inception_date", "yesterday", Code.DATE_FORMAT),
         ("inception_date", "2027-01-01", Code.DATE_FUTURE),
         ("inception_date", "1900-01-01", Code.DATE_TOO_OLD),
@@ -361,6 +414,11 @@ def test_a_bad_field_is_refused_with_its_code(field: str, value: str | None, cod
     with pytest.raises(RejectedError) as caught:
         check_form(**{**FORM, field: value}, today=TODAY)
     assert [(detail.column, detail.code) for detail in caught.value.details] == [(field, code)]
+
+
+@pytest.mark.parametrize("name", ["\u0645\u06cc\u200c\u062e\u0648", "\U0001f468\u200d\U0001f467", "Größe & Söhne"])
+def test_a_name_may_be_in_any_language(name: str) -> None:
+    assert check_form(**{**FORM, "portfolio_name": name}, today=TODAY).name == name
 
 
 def test_the_largest_equity_is_accepted_and_all_bad_fields_are_reported() -> None:
