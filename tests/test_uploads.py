@@ -7,6 +7,7 @@ import io
 from contextlib import suppress
 from datetime import date, timedelta
 from decimal import Decimal
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -75,8 +76,12 @@ def row_of(**cells: str) -> str:
         "entry date,SYMBOL, quantity ,Entry  Price Per Share\n2022-01-14,aapl, 100 ,150.25\n",
         'Symbol,Quantity,"Entry Price Per Share",Entry Date\n"AAPL","100","150.25","2022-01-14"\n',
         f"{HEADER},Investment Class,Investment Subtype,Exit Date\n{ROW},,,\n",
+        '"Entry\nDate";Symbol;Quantity;"Entry Price\nPer Share"\n2022-01-14;AAPL;100;150.25\n',
     ],
-    ids=["plain", "no last newline", "bom", "crlf", "cr", "semicolons", "comments", "order", "quotes", "empty cells"],
+    ids=[
+        *("plain", "no last newline", "bom", "crlf", "cr", "semicolons", "comments", "order", "quotes", "empty cells"),
+        "wrapped header",
+    ],
 )
 def test_a_file_is_read_whatever_wrote_it(text: str) -> None:
     assert read(text) == (APPLE,)
@@ -144,6 +149,44 @@ def test_what_is_no_such_file_is_refused_with_its_code(content: bytes, code: Cod
 
 def test_a_misspelt_column_is_named_with_the_one_that_is_meant() -> None:
     assert "is it Exit Price Per Share?" in str(refusal(f"{HEADER},Exit Price Per Shar\n{ROW},\n"))
+
+
+def test_a_column_that_is_cut_short_is_not_taken_for_another_that_looks_like_it() -> None:
+    error = refusal("Symbol,Quantity,Entry Price,Entry Date\nAAPL,100,150.25,2022-01-14\n")
+    assert [(each.column, each.code) for each in error.details] == [
+        ("Entry Price Per Share", Code.COLUMN_MISSING),
+        ("entry price", Code.BAD_HEADER),
+    ]
+    assert "is it Entry Price Per Share?" in error.details[1].message
+
+
+@pytest.mark.parametrize("name", ["Symbol", "entry date {}", "{}"])
+def test_a_header_of_very_many_columns_is_refused_at_once(name: str) -> None:
+    names = [name.format(number) for number in range(200_000)]
+    began = process_time()
+    error = refusal(f"{HEADER},{','.join(names)}\n{ROW}\n")
+    # Compared each with each they take minutes, which whoever uploads could take from all others.
+    assert process_time() - began < 5
+    assert (error.code, len(error.details)) == (Code.BAD_HEADER, 1_000)
+
+
+def test_rows_of_another_length_are_all_reported_together_with_the_bad_cells_of_the_others() -> None:
+    error = refusal(f"{HEADER}\nAAPL,100\n{ROW}\nAAPL,0,1,2022-01-14\n{ROW},1\n")
+    assert error.code == Code.MALFORMED
+    assert [(detail.row, detail.column, detail.code) for detail in error.details] == [
+        (2, None, Code.MALFORMED),
+        (4, "Quantity", Code.QUANTITY_ZERO),
+        (5, None, Code.MALFORMED),
+    ]
+    assert str(error).startswith("2 rows are not as long as the header and 1 cell is wrong, the first in line 2: ")
+
+
+def test_a_file_of_the_most_rows_is_read_soon_even_if_all_are_options() -> None:
+    option = "SPY_PUT,8,11.35,2022-08-15,OPTIONS,PUT,SPY,400,2023-06-16,PUT,2022-09-01,12.5\n"
+    began = process_time()
+    assert len(read(f"{','.join(COLUMNS)}\n" + option * MAX_ROWS)) == MAX_ROWS
+    # It takes half a second; the rest is for slow machines.
+    assert process_time() - began < 3
 
 
 # ---------------------------------------------------------------- the cells

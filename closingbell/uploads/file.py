@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date
 from difflib import get_close_matches
+from itertools import islice
 
 from closingbell.ledger import NewPosition
 from closingbell.uploads.errors import MOST_DETAILS, Code, Detail, RejectedError, cut
@@ -56,26 +58,49 @@ def read_positions(content: bytes, *, today: date) -> tuple[NewPosition, ...]:
     line, header = first
     columns = _columns(line, header)
     positions: list[NewPosition] = []
-    details: list[Detail] = []
-    wrong = 0
+    findings = _Findings()
     for number, (line, fields) in enumerate(records):
         if number >= MAX_ROWS:
             raise RejectedError(Code.FILE_TOO_LARGE, f"the file has more than {MAX_ROWS:,} rows")
         if len(fields) != len(columns):
             message = f"the row has {len(fields)} cells, the header {len(columns)}"
-            raise RejectedError(Code.MALFORMED, message, [Detail(line, None, Code.MALFORMED, message)])
+            findings.add([Detail(line, None, Code.MALFORMED, message)])
+            continue
         row = Row(dict(zip(columns, fields, strict=True)), line, today)
         position = row.read()
         if position is not None:
             positions.append(position)
-        wrong += len(row.details)
-        details += row.details[: MOST_DETAILS - len(details)]
-    if wrong:
-        first_bad = f"line {details[0].row}, {details[0].column}: {details[0].message}"
-        raise RejectedError(Code.FILE_INVALID, f"{wrong} cells are wrong, the first in {first_bad}", details)
+        findings.add(row.details)
+    findings.refuse()
     if not positions:
         raise RejectedError(Code.EMPTY, "the file has a header, but no rows")
     return tuple(positions)
+
+
+class _Findings:
+    """All that is wrong with the rows of a file: the first details, and how many there are."""
+
+    def __init__(self) -> None:
+        self._details: list[Detail] = []
+        self._counts: Counter[bool] = Counter()
+
+    def add(self, details: Sequence[Detail]) -> None:
+        self._details += details[: MOST_DETAILS - len(self._details)]
+        self._counts.update(detail.code is Code.MALFORMED for detail in details)
+
+    def refuse(self) -> None:
+        """Raise `RejectedError` if anything is wrong; a file with rows of another length is malformed."""
+        if not self._details:
+            return
+        said = []
+        if rows := self._counts[True]:
+            said.append(f"{rows} {'rows are' if rows > 1 else 'row is'} not as long as the header")
+        if cells := self._counts[False]:
+            said.append(f"{cells} {'cells are' if cells > 1 else 'cell is'} wrong")
+        first = self._details[0]
+        place = f"line {first.row}" if first.column is None else f"line {first.row}, {first.column}"
+        code = Code.MALFORMED if rows else Code.FILE_INVALID
+        raise RejectedError(code, f"{' and '.join(said)}, the first in {place}: {first.message}", self._details)
 
 
 def _decoded(content: bytes) -> str:
@@ -118,12 +143,7 @@ class _Lines:
 def _records(text: str) -> Iterator[tuple[int, list[str]]]:
     """Yield each record with the line on which it begins; the first one is the header."""
     lines = _Lines(text)
-    header = next(lines, None)
-    if header is None:
-        return
-    delimiter = ";" if header.count(";") > header.count(",") else ","
-    lines = _Lines(text)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    reader = csv.reader(lines, delimiter=_delimiter(text), strict=True)
     while True:
         lines.at_start = True
         try:
@@ -140,15 +160,24 @@ def _records(text: str) -> Iterator[tuple[int, list[str]]]:
             yield lines.began, fields
 
 
+def _delimiter(text: str) -> str:
+    """Return the separator by which the header falls into more cells."""
+
+    def width(delimiter: str) -> int:
+        try:
+            return len(next(csv.reader(_Lines(text), delimiter=delimiter, strict=True), []))
+        except csv.Error:
+            return 0
+
+    return max(",", ";", key=width)
+
+
 def _columns(line: int, header: Sequence[str]) -> list[str]:
     """Return the header's columns by the names that we know them by."""
     known = {name.lower(): name for name in COLUMNS}
     names = [" ".join(field.split()).lower() for field in header]
-    details = [
-        Detail(line, name or None, Code.BAD_HEADER, _header_problem(name, names, known), cut(name) or None)
-        for index, name in enumerate(names)
-        if name not in known or name in names[:index]
-    ]
+    # Not all of them: a header can have a million names, and each takes a while to compare.
+    details = list(islice(_header_problems(line, names, known), MOST_DETAILS))
     missing = [column for column in REQUIRED if column.lower() not in names]
     if missing and len(missing) < len(REQUIRED):
         message = f"the file has no column {', '.join(missing)}"
@@ -161,11 +190,22 @@ def _columns(line: int, header: Sequence[str]) -> list[str]:
     return [known[name] for name in names]
 
 
-def _header_problem(name: str, names: Sequence[str], known: dict[str, str]) -> str:
+def _header_problems(line: int, names: Sequence[str], known: dict[str, str]) -> Iterator[Detail]:
+    counts = Counter(names)
+    free = [name for name in known if name not in counts]
+    seen: set[str] = set()
+    for name in names:
+        if name not in known or name in seen:
+            message = _header_problem(name, counts[name], known, free)
+            yield Detail(line, cut(name) or None, Code.BAD_HEADER, message, cut(name) or None)
+        seen.add(name)
+
+
+def _header_problem(name: str, count: int, known: dict[str, str], free: Sequence[str]) -> str:
     if not name:
         return "a column has no name"
     if name in known:
-        return f"the column {known[name]} is there {names.count(name)} times"
-    close = get_close_matches(name, known, n=1)
+        return f"the column {known[name]} is there {count} times"
+    close = [each for each in free if each.startswith(name)] or get_close_matches(cut(name), free, n=1)
     meant = f"; is it {known[close[0]]}?" if close else f"; the columns are {', '.join(COLUMNS)}"
     return f"there is no column {cut(name)}{meant}"
