@@ -34,7 +34,11 @@ def parse_occ(symbol: str) -> OptionContract | None:
     OptionContract or None
         The contract, under its symbol without prefix or padding; None when this is no option's symbol.
     """
-    text = symbol.strip().upper().removeprefix("O:")
+    text = symbol.strip()
+    if not text.isascii():
+        # Letters of other alphabets have capitals in ours: the long s an S.
+        return None
+    text = text.upper().removeprefix("O:")
     root, tail = text[:-_TAIL_LENGTH].rstrip(" "), _TAIL.fullmatch(text[-_TAIL_LENGTH:])
     if tail is None or not _ROOT.fullmatch(root):
         return None

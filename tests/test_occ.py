@@ -67,6 +67,7 @@ def test_digits_at_the_end_of_the_root_belong_to_the_root() -> None:
         "AAPL230120C00000000",  # strike 0
         "AAPL230120C0015000",  # seven digits
         "AAPL230120C\u0660\u0660150000",  # digits, but not ASCII
+        "\u017fPY230120C00150000",  # a long s, whose capital is an S
         "O:",
         "",
     ],

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date
 from difflib import get_close_matches
+from itertools import islice
 
 from closingbell.ledger import NewPosition
-from closingbell.uploads.errors import Code, Detail, RejectedError, cut
+from closingbell.uploads.errors import MOST_DETAILS, Code, Detail, RejectedError, cut
 from closingbell.uploads.positions import COLUMNS, REQUIRED, Row
 
 MAX_BYTES = 10 * 1024**2
 MAX_ROWS = 20_000
-MAX_COLUMNS = 100
-"""A header that is longer is none of ours, and not looked at column by column."""
 
 TEMPLATE = """\
 # One row per lot. Symbol, Quantity, Entry Price Per Share and Entry Date are needed; a negative quantity is a short.
@@ -58,34 +58,51 @@ def read_positions(content: bytes, *, today: date) -> tuple[NewPosition, ...]:
     line, header = first
     columns = _columns(line, header)
     positions: list[NewPosition] = []
-    details: list[Detail] = []
+    findings = _Findings()
     try:
         for line, fields in _bounded(records):
-            position, wrong = _row(line, columns, fields, today)
-            details += wrong
-            positions += [] if position is None else [position]
+            if len(fields) != len(columns):
+                message = f"the row has {len(fields)} cells, the header {len(columns)}"
+                findings.add([Detail(line, None, Code.MALFORMED, message)])
+                continue
+            row = Row(dict(zip(columns, fields, strict=True)), line, today)
+            position = row.read()
+            if position is not None:
+                positions.append(position)
+            findings.add(row.details)
     except RejectedError as error:
-        # What cannot be read on ends the list of what is wrong.
-        raise RejectedError(error.code, str(error), [*details, *error.details]) from error
-    if details:
-        ragged = any(detail.code == Code.MALFORMED for detail in details)
-        place = f"line {details[0].row}{f', {details[0].column}' if details[0].column else ''}"
-        message = f"{len(details)} cells are wrong, the first in {place}: {details[0].message}"
-        raise RejectedError(Code.MALFORMED if ragged else Code.FILE_INVALID, message, details)
+        # Nothing can be read beyond this, but what was wrong before it still is.
+        raise RejectedError(error.code, str(error), [*error.details, *findings.details]) from error
+    findings.refuse()
     if not positions:
         raise RejectedError(Code.EMPTY, "the file has a header, but no rows")
     return tuple(positions)
 
 
-def _row(
-    line: int, columns: Sequence[str], fields: Sequence[str], today: date
-) -> tuple[NewPosition | None, list[Detail]]:
-    """Read one row; return its position, or what is wrong with it."""
-    if len(fields) != len(columns):
-        message = f"the row has {len(fields)} cells, the header {len(columns)}"
-        return None, [Detail(line, None, Code.MALFORMED, message)]
-    row = Row(dict(zip(columns, fields, strict=True)), line, today)
-    return row.read(), row.details
+class _Findings:
+    """All that is wrong with the rows of a file: the first details, and how many there are."""
+
+    def __init__(self) -> None:
+        self.details: list[Detail] = []
+        self._counts: Counter[bool] = Counter()
+
+    def add(self, details: Sequence[Detail]) -> None:
+        self.details += details[: MOST_DETAILS - len(self.details)]
+        self._counts.update(detail.code is Code.MALFORMED for detail in details)
+
+    def refuse(self) -> None:
+        """Raise `RejectedError` if anything is wrong; a file with rows of another length is malformed."""
+        if not self.details:
+            return
+        said = []
+        if rows := self._counts[True]:
+            said.append(f"{rows} {'rows are' if rows > 1 else 'row is'} not as long as the header")
+        if cells := self._counts[False]:
+            said.append(f"{cells} {'cells are' if cells > 1 else 'cell is'} wrong")
+        first = self.details[0]
+        place = f"line {first.row}" if first.column is None else f"line {first.row}, {first.column}"
+        code = Code.MALFORMED if rows else Code.FILE_INVALID
+        raise RejectedError(code, f"{' and '.join(said)}, the first in {place}: {first.message}", self.details)
 
 
 def _decoded(content: bytes) -> str:
@@ -128,12 +145,7 @@ class _Lines:
 def _records(text: str) -> Iterator[tuple[int, list[str]]]:
     """Yield each record with the line on which it begins; the first one is the header."""
     lines = _Lines(text)
-    header = next(lines, None)
-    if header is None:
-        return
-    delimiter = ";" if header.count(";") > header.count(",") else ","
-    lines = _Lines(text)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    reader = csv.reader(lines, delimiter=_delimiter(text), strict=True)
     while True:
         lines.at_start = True
         try:
@@ -150,6 +162,18 @@ def _records(text: str) -> Iterator[tuple[int, list[str]]]:
             yield lines.began, fields
 
 
+def _delimiter(text: str) -> str:
+    """Return the separator by which the header falls into more cells."""
+
+    def width(delimiter: str) -> int:
+        try:
+            return len(next(csv.reader(_Lines(text), delimiter=delimiter, strict=True), []))
+        except csv.Error:
+            return 0
+
+    return max(",", ";", key=width)
+
+
 def _bounded(rows: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
     """Yield as many rows as a file may have."""
     for number, row in enumerate(rows):
@@ -160,15 +184,10 @@ def _bounded(rows: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, list[
 
 def _columns(line: int, header: Sequence[str]) -> list[str]:
     """Return the header's columns by the names that we know them by."""
-    if len(header) > MAX_COLUMNS:
-        raise RejectedError(Code.BAD_HEADER, f"the header has {len(header)} columns; we know {len(COLUMNS)}")
     known = {name.lower(): name for name in COLUMNS}
     names = [" ".join(field.split()).lower() for field in header]
-    details = [
-        Detail(line, cut(name) or None, Code.BAD_HEADER, _header_problem(name, names, known), cut(name) or None)
-        for index, name in enumerate(names)
-        if name not in known or name in names[:index]
-    ]
+    # Not all of them: a header can have a million names, and each takes a while to compare.
+    details = list(islice(_header_problems(line, names, known), MOST_DETAILS))
     missing = [column for column in REQUIRED if column.lower() not in names]
     if missing and len(missing) < len(REQUIRED):
         message = f"the file has no column {', '.join(missing)}"
@@ -181,11 +200,22 @@ def _columns(line: int, header: Sequence[str]) -> list[str]:
     return [known[name] for name in names]
 
 
-def _header_problem(name: str, names: Sequence[str], known: dict[str, str]) -> str:
+def _header_problems(line: int, names: Sequence[str], known: dict[str, str]) -> Iterator[Detail]:
+    counts = Counter(names)
+    free = [name for name in known if name not in counts]
+    seen: set[str] = set()
+    for name in names:
+        if name not in known or name in seen:
+            message = _header_problem(name, counts[name], known, free)
+            yield Detail(line, cut(name) or None, Code.BAD_HEADER, message, cut(name) or None)
+        seen.add(name)
+
+
+def _header_problem(name: str, count: int, known: dict[str, str], free: Sequence[str]) -> str:
     if not name:
         return "a column has no name"
     if name in known:
-        return f"the column {known[name]} is there {names.count(name)} times"
-    close = get_close_matches(cut(name), known, n=1)
+        return f"the column {known[name]} is there {count} times"
+    close = [each for each in free if each.startswith(name)] or get_close_matches(cut(name), free, n=1)
     meant = f"; is it {known[close[0]]}?" if close else f"; the columns are {', '.join(COLUMNS)}"
     return f"there is no column {cut(name)}{meant}"

@@ -20,11 +20,15 @@ _EQUITY = NumberRule(
     missing=Code.EQUITY_MISSING,
     not_a_number=Code.EQUITY_NOT_POSITIVE,
     sign=Code.EQUITY_NOT_POSITIVE,
+    too_large=Code.EQUITY_TOO_LARGE,
     decimals=Code.EQUITY_NOT_POSITIVE,
     places=2,
-    below=Decimal(10) ** 15,
+    largest=MAX_EQUITY,
     minimum="positive",
 )
+
+_UNWRITABLE = {"Cc", "Cs"}
+"""Control characters and halves of characters. Not the joiners, without which Persian and many emoji are not spelt."""
 
 T = TypeVar("T")
 
@@ -78,7 +82,7 @@ def check_form(
     name = checked("portfolio_name", portfolio_name, _text(MAX_NAME, Code.NAME_MISSING, Code.NAME_TOO_LONG))
     account = checked("account_name", account_name, _text(MAX_ACCOUNT, Code.ACCOUNT_MISSING, Code.ACCOUNT_TOO_LONG))
     kind = checked("account_type", account_type, _account_type)
-    equity = checked("equity_balance", equity_balance, _equity)
+    equity = checked("equity_balance", equity_balance, lambda text: read_number(text, _EQUITY))
     inception = checked("inception_date", inception_date, lambda text: read_date(text, today) if text else None)
     if details or name is None or account is None or kind is None or equity is None:
         raise RejectedError(details[0].code, "; ".join(detail.message for detail in details), details)
@@ -89,7 +93,7 @@ def _text(most: int, missing: Code, too_long: Code) -> Callable[[str], str]:
     def read(text: str) -> str:
         if not text:
             raise BadCell(missing)
-        if any(unicodedata.category(character) in {"Cc", "Cs"} for character in text):
+        if any(unicodedata.category(character) in _UNWRITABLE for character in text):
             raise BadCell(missing, "a name has no control characters")
         if len(text) > most:
             raise BadCell(too_long, f"a name has at most {most} characters")
@@ -103,10 +107,3 @@ def _account_type(text: str) -> str:
     if kind not in ACCOUNT_TYPES:
         raise BadCell(Code.ACCOUNT_TYPE, f"the account type is one of {', '.join(ACCOUNT_TYPES)}")
     return kind
-
-
-def _equity(text: str) -> Decimal:
-    equity = read_number(text, _EQUITY)
-    if equity > MAX_EQUITY:
-        raise BadCell(Code.EQUITY_TOO_LARGE, f"the equity balance is at most {MAX_EQUITY:,f}")
-    return equity
