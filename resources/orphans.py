@@ -7,15 +7,19 @@ away: such a run would keep its place in the pool for hours, and everything behi
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from time import sleep
 
 import dagster as dg
 
 from closingbell.jobs import lease_of
 from closingbell.repositories import history
-from closingbell.repositories.database import Database
+from closingbell.repositories.database import LEASE_CHECK_SECONDS, Database
 
 GRACE = timedelta(seconds=10)
 """A run takes its lease a moment after Dagster has marked it as started."""
+
+SECOND_LOOK_SECONDS = 3 * LEASE_CHECK_SECONDS
+"""Who lives has taken its lease again by then if a restart of the database had freed it."""
 
 VERIFIED = timedelta(hours=1)
 """How long after its end a run is looked at once more."""
@@ -25,15 +29,24 @@ DIED = "the process that worked on it has died"
 
 def end_orphans(instance: dg.DagsterInstance, database: Database, now: datetime) -> list[str]:
     """End the runs whose process has died, and close the stories that no run works on; return the runs ended."""
-    started = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
     ended = []
-    for record in started:
-        run = record.dagster_run
-        if now - record.update_timestamp > GRACE and not database.is_leased(lease_of(run.run_id)):
-            instance.report_run_failed(run, DIED)
-            ended.append(run.run_id)
+    if suspects := _without_process(instance, database, now):
+        sleep(SECOND_LOOK_SECONDS)
+        for run_id, run in _without_process(instance, database, now).items():
+            if run_id in suspects:
+                instance.report_run_failed(run, DIED)
+                ended.append(run_id)
     _close_stories(instance, database, now)
     return ended
+
+
+def _without_process(instance: dg.DagsterInstance, database: Database, now: datetime) -> dict[str, dg.DagsterRun]:
+    started = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
+    return {
+        record.dagster_run.run_id: record.dagster_run
+        for record in started
+        if now - record.update_timestamp > GRACE and not database.is_leased(lease_of(record.dagster_run.run_id))
+    }
 
 
 def _close_stories(instance: dg.DagsterInstance, database: Database, now: datetime) -> None:

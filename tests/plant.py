@@ -11,10 +11,12 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import count
 from pathlib import Path
+from time import monotonic, sleep
 
 import numpy as np
 import psycopg
 from provider_contract import nyse
+from sqlalchemy import text
 
 from cli.install import prepare
 from closingbell import runtime
@@ -77,6 +79,27 @@ def hashes(database: Database, tables: Iterable[str] = TABLES) -> dict[str, str]
     """Return a digest of what each table says."""
     with database.transaction() as connection:
         return {table: inspection.content_hash(connection, table) for table in tables}
+
+
+def await_row(database: Database, query: str, within: float = 60, pause: float = 0.02, **parameters: object) -> None:
+    """Wait until a query finds something."""
+    deadline = monotonic() + within
+    while True:
+        with database.transaction() as connection:
+            if connection.execute(text(query), parameters).first() is not None:
+                return
+        assert monotonic() < deadline, query
+        sleep(pause)
+
+
+def await_writer(database: Database, table: str, *, waiting: bool = False) -> None:
+    """Wait until a transaction that has not been committed yet holds a writer's lock on the table, or waits for it."""
+    query = """
+        SELECT 1 FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+        WHERE d.datname = current_database() AND l.mode = 'RowExclusiveLock' AND l.granted <> :waiting
+          AND l.relation::regclass::text LIKE :table
+    """
+    await_row(database, query, pause=0.002, table=f"{table}%", waiting=waiting)
 
 
 class Tampered:

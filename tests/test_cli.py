@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import signal
 from pathlib import Path
-from time import monotonic, sleep
 
 import pytest
-from plant import LAST, Install, copy_of, hashes, last_sessions, run_batch
+from plant import LAST, Install, await_writer, copy_of, hashes, last_sessions, run_batch
 from sqlalchemy import text
 
 from closingbell.postgres import EmbeddedPostgres
@@ -117,22 +116,6 @@ def test_killed_in_the_middle_it_leaves_no_half_session_and_the_next_run_complet
     status, output, errors = install.call("run", "--from", str(sessions[0]))
     assert (status, errors) == (0, ""), output
     assert hashes(install.database, COMPUTED) == hashes(whole, COMPUTED)
-
-
-def await_writer(database: Database, table: str) -> None:
-    """Wait until a transaction that has not been committed yet holds a writer's lock on the table."""
-    query = """
-        SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
-        WHERE d.datname = current_database() AND l.mode = 'RowExclusiveLock' AND l.granted
-          AND l.relation::regclass::text LIKE :table
-    """
-    deadline = monotonic() + 60
-    while monotonic() < deadline:
-        with database.transaction() as connection:
-            if connection.execute(text(query), {"table": f"{table}%"}).scalar_one():
-                return
-        sleep(0.002)
-    raise AssertionError(f"nobody has written to {table}")
 
 
 def rows(database: Database, query: str) -> list[tuple[object, ...]]:

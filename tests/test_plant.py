@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import date, timedelta
 
 import dagster as dg
@@ -21,7 +22,7 @@ from closingbell.jobs import PORTFOLIO_STEPS, STEPS, SYMBOL_STEPS, JobRunningErr
 from closingbell.repositories import history
 from closingbell.repositories.history import Story
 from definitions import defs
-from resources import Warehouse
+from resources import Warehouse, orphans
 from resources.orphans import end_orphans
 from resources.tracker import RANGE_END, RANGE_START, TRIGGER_TAG, JobTracker
 
@@ -201,6 +202,17 @@ def test_a_run_whose_process_has_died_is_ended_and_its_story_closed(plant: Plant
 def test_a_run_that_is_being_worked_on_is_left_alone(plant: Plant) -> None:
     run = start_run(plant)
     with plant.database.lease(lease_of(run.run_id)):
+        assert end_orphans(plant.instance, plant.database, runtime.now() + timedelta(minutes=1)) == []
+    assert plant.stories() == [("symbol_batch", LAST, "running", [])]
+
+
+def test_a_run_that_takes_its_lease_again_after_a_restart_of_the_database_is_left_alone(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = start_run(plant)
+    with ExitStack() as process:
+        lease = plant.database.lease(lease_of(run.run_id))
+        monkeypatch.setattr(orphans, "sleep", lambda _seconds: process.enter_context(lease))
         assert end_orphans(plant.instance, plant.database, runtime.now() + timedelta(minutes=1)) == []
     assert plant.stories() == [("symbol_batch", LAST, "running", [])]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import monotonic, sleep
+
 import pytest
 from sqlalchemy import text
 
@@ -88,6 +90,31 @@ def test_a_lease_is_held_until_its_block_ends(database: Database) -> None:
         assert database.is_leased("run 1")
         assert not database.is_leased("run 2")
     assert not database.is_leased("run 1")
+
+
+def test_a_lease_that_the_server_has_freed_is_taken_again(database: Database) -> None:
+    with database.lease("run 1"):
+        disconnect_holders(database)
+        deadline = monotonic() + 30
+        while not database.is_leased("run 1"):
+            assert monotonic() < deadline
+            sleep(0.05)
+    assert not database.is_leased("run 1")
+
+
+def test_a_lease_may_end_while_it_is_lost(database: Database) -> None:
+    with database.lease("run 1"):
+        disconnect_holders(database)
+
+
+def disconnect_holders(database: Database) -> None:
+    """Do to the holders of leases what a restart of the server does."""
+    query = """
+        SELECT pg_terminate_backend(pid, 30000) FROM pg_locks
+        WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    """
+    with database.transaction() as connection:
+        assert connection.execute(text(query)).scalars().all() == [True]
 
 
 def test_an_unreachable_server_is_named_without_its_password() -> None:

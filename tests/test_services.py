@@ -10,21 +10,28 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from datetime import date
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from datetime import date, datetime, time
+from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
+import dagster as dg
 import httpx
 import pytest
-from plant import LAST, PROGRAM, Install, copy_of, hashes, last_sessions, run_batch
+from plant import LAST, PROGRAM, Install, await_row, await_writer, copy_of, hashes, last_sessions, run_batch
+from plant_on_dagster import Plant
 from provider_contract import nyse
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from uploading import csv_of, forget_symbol, rows_of, upload
 
 from closingbell.batch.factors import compute_factors
 from closingbell.batch.prices import refresh_prices
-from closingbell.jobs import PORTFOLIO_STEPS, SYMBOL_STEPS, lease_of
+from closingbell.calendar import NEW_YORK
+from closingbell.errors import DatabaseError
+from closingbell.jobs import PORTFOLIO_STEPS, SYMBOL_STEPS, JobType, lease_of
 from closingbell.postgres import EmbeddedPostgres
 from closingbell.providers.demo import DemoProvider
 from closingbell.repositories.database import Database, dagster_url_beside
@@ -63,20 +70,29 @@ def free_port() -> int:
         return port
 
 
+@contextmanager
+def served(install: Install) -> Iterator[Services]:
+    """Run `closingbell up` on ports of its own, as long as the block lasts."""
+    ports = free_port(), free_port()
+    variables = {"CLOSINGBELL_WEBSERVER_PORT": str(ports[0]), "CLOSINGBELL_API_PORT": str(ports[1])}
+    install = replace(install, variables={**install.variables, **variables})
+    with install.start("up") as process:
+        try:
+            assert process.stdout is not None
+            lines = [process.stdout.readline() for _ in range(4)]
+            assert str(ports[0]) in lines[0], lines
+            yield Services(install, process.pid, *ports)
+        finally:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
+
+
 @pytest.fixture(scope="module")
 def services(
     server: EmbeddedPostgres, seeded_template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Services]:
-    ports = free_port(), free_port()
-    variables = {"CLOSINGBELL_WEBSERVER_PORT": str(ports[0]), "CLOSINGBELL_API_PORT": str(ports[1])}
-    install = Install(tmp_path_factory.mktemp("up"), copy_of(server, seeded_template), variables)
-    with install.start("up") as process:
-        assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(4)]
-        assert str(ports[0]) in lines[0], lines
-        yield Services(install, process.pid, *ports)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) == 0
+    with served(Install(tmp_path_factory.mktemp("up"), copy_of(server, seeded_template))) as started:
+        yield started
 
 
 LAUNCH = """
@@ -298,7 +314,10 @@ def test_a_job_started_through_the_api_is_shown_until_it_ends_and_not_started_tw
             started = client.post("/batch/run", json={"job_type": "symbol_batch", "from": "2022-12-28"})
             assert started.status_code == 202
             run_id = started.json()["run_id"]
-            await_row(services, f"SELECT 1 FROM batch_run_history WHERE run_id = '{run_id}' AND phases ? 'prices'")
+            await_row(
+                services.install.database,
+                f"SELECT 1 FROM batch_run_history WHERE run_id = '{run_id}' AND phases ? 'prices'",
+            )
             job = client.get("/batch/run/current").json()["jobs"][0]
             assert (job["run_id"], job["job_type"], job["trigger"]) == (run_id, "symbol_batch", "api")
             assert job["phases"][0]["done"]
@@ -387,17 +406,6 @@ def held(services: Services, lock: str) -> Iterator[None]:
         yield
 
 
-def await_row(services: Services, query: str, within: float = 60) -> None:
-    """Wait until a query finds something."""
-    deadline = monotonic() + within
-    while True:
-        with services.install.database.transaction() as connection:
-            if connection.execute(text(query)).first() is not None:
-                return
-        assert monotonic() < deadline, query
-        sleep(0.02)
-
-
 @pytest.mark.parametrize("victim", ["dagster-daemon", "spawn_main"])
 def test_an_upload_survives_the_death_of_the_daemon_and_of_the_run(services: Services, victim: str) -> None:
     forget_symbol(services.install.database, "RRC")
@@ -405,7 +413,10 @@ def test_an_upload_survives_the_death_of_the_daemon_and_of_the_run(services: Ser
         with held(services, "symbol_factors"):
             made = upload(client, csv_of(["RRC"]), account_name=f"death of {victim}").json()["portfolio_id"]
             if victim == "spawn_main":  # the process of the run, which waits for our lock
-                await_row(services, "SELECT 1 FROM symbol_universe WHERE symbol = 'RRC' AND leased_by IS NOT NULL")
+                await_row(
+                    services.install.database,
+                    "SELECT 1 FROM symbol_universe WHERE symbol = 'RRC' AND leased_by IS NOT NULL",
+                )
             kill(services, victim)
         assert await_settled(client, [made]) == {"completed"}
     wait_until_idle(services)
@@ -418,7 +429,7 @@ def test_an_upload_whose_answer_was_lost_with_the_api_is_there_and_is_not_made_t
         with ThreadPoolExecutor(1) as pool, held(services, "portfolios"):
             # It commits, and then waits for our lock to write the snapshot.
             lost = pool.submit(upload, client, content, request, account_name="lost answer")
-            await_row(services, "SELECT 1 FROM uploads WHERE idempotency_key = 'lost'")
+            await_row(services.install.database, "SELECT 1 FROM uploads WHERE idempotency_key = 'lost'")
             kill(services, "uvicorn")
             assert isinstance(lost.exception(), httpx.HTTPError)
         await_port(services.api)
@@ -448,6 +459,40 @@ def test_a_run_that_is_queued_while_the_daemon_is_dead_is_launched_once(services
     with services.install.database.transaction() as connection:
         told = "SELECT run_id, status FROM batch_run_history WHERE session = '2022-05-31' AND job_type = 'symbol_batch'"
         assert [tuple(row) for row in connection.execute(text(told))] == [(run_id, "completed")]
+
+
+EVENING = datetime.combine(LAST, time(21, 5), NEW_YORK)
+"""Five minutes after the batch of the last session was due."""
+
+
+def test_a_night_whose_daemon_dies_between_the_tick_and_the_launch_of_its_run_is_computed_once(
+    plant: Plant, tmp_path: Path, demo: DemoProvider, server: EmbeddedPostgres, seeded_template: str
+) -> None:
+    """It dies twice: when the tick is recorded and the run is not, and when the run is queued."""
+    dagster = Database(os.environ["DAGSTER_STORAGE_URL"])
+    plant.instance.event_log_storage.set_concurrency_slots(JobType.SYMBOL_BATCH, 0)  # nothing leaves the queue
+    # The combined batch: the whole night is one run.
+    variables = {"CLOSINGBELL_CLOCK": EVENING.isoformat(), "BATCH_V2_ENABLED": "false"}
+    evening = Install(tmp_path, plant.database, variables)
+    with ExitStack() as unrecorded:
+        connection = unrecorded.enter_context(dagster.transaction())
+        connection.execute(text("LOCK TABLE runs IN SHARE MODE"))
+        with served(evening) as services:
+            await_writer(dagster, "runs", waiting=True)
+            kill(services, "dagster-daemon")
+            unrecorded.close()
+            await_row(dagster, "SELECT 1 FROM runs WHERE status = 'QUEUED'")
+            kill(services, "dagster-daemon")
+            plant.instance.event_log_storage.set_concurrency_slots(JobType.SYMBOL_BATCH, 1)
+            wait_until_idle(services)
+    runs = plant.instance.get_runs()
+    assert [(run.job_name, run.status) for run in runs] == [("daily_batch", dg.DagsterRunStatus.SUCCESS)]
+    launched = plant.instance.get_records_for_run(runs[0].run_id, of_type=dg.DagsterEventType.PIPELINE_STARTING)
+    assert len(launched.records) == 1
+    assert plant.stories() == [("daily_batch", LAST, "completed", [])]
+    alone = copy_of(server, seeded_template)
+    run_batch(alone, demo, [LAST])
+    assert hashes(plant.database, COMPUTED) == hashes(alone, COMPUTED)
 
 
 def test_a_port_that_is_taken_is_named_with_its_setting(services: Services) -> None:
@@ -486,7 +531,7 @@ def undisturbed(server: EmbeddedPostgres, seeded_template: str, demo: DemoProvid
 def assert_made_up_for(services: Services, undisturbed: Database, run_id: str) -> None:
     """Whoever died in the run `run_id`: it ends, a run completes the night by itself, and its rows are right."""
     await_row(
-        services,
+        services.install.database,
         f"""SELECT 1 FROM batch_run_history WHERE job_type = 'symbol_batch' AND session = '{NIGHT[0]}'
             AND status = 'completed'""",
         within=170,
@@ -513,21 +558,34 @@ def forget_night(services: Services) -> None:
             connection.execute(statement, {"first": NIGHT[0], "last": NIGHT[1]})
 
 
-def test_a_restart_of_the_database_in_the_middle_of_a_batch_is_made_up_for(
-    services: Services, server: EmbeddedPostgres, undisturbed: Database
+def test_a_batch_whose_embedded_database_is_killed_while_it_writes_is_made_up_for(
+    tmp_path: Path, undisturbed: Database
 ) -> None:
-    forget_night(services)
-    run_id = launch_night(services, NIGHT)
-    await_writing(services, run_id)
-    os.kill(int((server.data / "postmaster.pid").read_text().splitlines()[0]), signal.SIGKILL)
-    deadline = monotonic() + 60
-    while not server.revive():
-        assert monotonic() < deadline
-        sleep(0.1)
-    # The webserver notices with its next question that its connection is gone, and opens another.
-    while "errors" in httpx.post(f"{services.dagster}/graphql", json={"query": IDLE}, timeout=60).json():
-        assert monotonic() < deadline
-    assert_made_up_for(services, undisturbed, run_id)
+    """`up` starts the database again; nobody else does."""
+    embedded = EmbeddedPostgres(tmp_path / "postgres")
+    install = Install(tmp_path, Database(embedded.url("closingbell")), {"DATABASE_URL": ""}).prepared()
+    with served(install) as services:
+        run_id = launch_night(services, NIGHT)
+        await_writer(install.database, "symbol_factor_exposures")
+        before = started_at(install.database)
+        os.kill(int((embedded.data / "postmaster.pid").read_text().splitlines()[0]), signal.SIGKILL)
+        deadline = monotonic() + 60
+        while started_at(install.database) in {before, None}:
+            assert monotonic() < deadline
+            sleep(0.1)
+        # The webserver notices with its next question that its connection is gone, and opens another.
+        while "errors" in httpx.post(f"{services.dagster}/graphql", json={"query": IDLE}, timeout=60).json():
+            assert monotonic() < deadline
+        assert_made_up_for(services, undisturbed, run_id)
+    assert not embedded.is_running()
+
+
+def started_at(database: Database) -> datetime | None:
+    """Return since when the server runs, or None while it does not."""
+    with suppress(DatabaseError, DBAPIError), database.transaction() as connection:
+        moment: datetime = connection.execute(text("SELECT pg_postmaster_start_time()")).scalar_one()
+        return moment
+    return None
 
 
 # Last, since the webserver may not launch anything more once its code server has been killed, until it is reloaded.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
 from closingbell.errors import DatabaseError
@@ -26,6 +27,9 @@ __all__ = [
 ]
 
 CONNECT_TIMEOUT_SECONDS = 10
+
+LEASE_CHECK_SECONDS = 1
+"""How often a process sees to it that it still holds its leases."""
 
 
 def warehouse_url(url: str | URL) -> URL:
@@ -64,6 +68,7 @@ class Database:
     def __init__(self, url: str | URL) -> None:
         self.url = warehouse_url(url)
         self._engine = _engine(self.url)
+        self._sessions = _engine(self.url, isolation_level="AUTOCOMMIT")
         self._maintenance = _engine(self.url.set(database="postgres"))
 
     def address(self) -> str:
@@ -88,15 +93,26 @@ class Database:
     @contextmanager
     def session(self) -> Iterator[Connection]:
         """Open a connection each of whose statements is a transaction of its own."""
-        with self._connect(self._engine) as connection:
-            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+        with self._connect(self._sessions) as connection:
+            yield connection
 
     @contextmanager
     def lease(self, name: str) -> Iterator[None]:
-        """Hold a name as long as the block lasts; the server frees it when this process dies, however it dies."""
+        """Hold a name as long as the block lasts; the server frees it when this process dies, however it dies.
+
+        When the server restarts it frees the name too: then it is taken again, unless somebody else was faster.
+        """
         with self.session() as connection:
             connection.execute(text("SELECT pg_advisory_lock(hashtextextended(:name, 0))"), {"name": name})
-            yield
+            ended = threading.Event()
+            keeper = threading.Thread(target=_keep, args=(connection, name, ended), daemon=True)
+            keeper.start()
+            try:
+                yield
+            finally:
+                ended.set()
+                keeper.join()
+                connection.invalidate()  # frees the name, also if the server is gone: closing would fail then
 
     def is_leased(self, name: str) -> bool:
         """Tell whether somebody holds a name."""
@@ -142,12 +158,23 @@ class Database:
             ) from error
 
 
-def _engine(url: URL) -> Engine:
+def _engine(url: URL, **options: str) -> Engine:
     return create_engine(
         url,
         poolclass=NullPool,  # batches hold few connections, and long; a pool would only keep them open
         connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS},
+        **options,
     )
+
+
+def _keep(connection: Connection, name: str, ended: threading.Event) -> None:
+    """Ask for a name over and over until it is no longer needed: its holder always gets it."""
+    query = text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
+    while not ended.wait(LEASE_CHECK_SECONDS):
+        try:
+            connection.execute(query, {"name": name})
+        except DBAPIError:
+            connection.rollback()  # lets the next statement connect again
 
 
 def take_lock(connection: Connection, name: str, *, shared: bool = False) -> None:
