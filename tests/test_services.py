@@ -495,6 +495,29 @@ def test_a_night_whose_daemon_dies_between_the_tick_and_the_launch_of_its_run_is
     assert hashes(plant.database, COMPUTED) == hashes(alone, COMPUTED)
 
 
+def test_with_one_combined_batch_an_upload_starts_it_and_shows_its_phases(
+    server: EmbeddedPostgres, computed_template: str, tmp_path: Path
+) -> None:
+    database = copy_of(server, computed_template)
+    batch = rows_of(database, "RRC")
+    forget_symbol(database, "RRC")
+    combined = Install(tmp_path, database, {"BATCH_V2_ENABLED": "false"})
+    with served(combined) as services, httpx.Client(base_url=services.api, timeout=60) as client:
+        with held(services, "symbol_factors"):
+            made = upload(client, csv_of(["AAPL", "RRC"])).json()
+            assert (made["mode"], made["status"], made["pending"]) == ("v1_batch", "pending", ["RRC"])
+            running = "SELECT 1 FROM batch_run_history WHERE job_type = 'daily_batch' AND status = 'running'"
+            await_row(database, running)
+            shown = client.get(f"/api/v1/onboarding/status/{made['portfolio_id']}").json()
+            assert shown["status"] == "running"
+            assert [phase["phase"] for phase in shown["phases"]] == ASSETS
+        assert await_settled(client, [made["portfolio_id"]]) == {"completed"}
+        refused = client.post("/api/v1/admin/batch/run", json={"job_type": "symbol_batch"})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "ERR_NOT_AVAILABLE")
+        wait_until_idle(services)
+    assert rows_of(database, "RRC") == batch
+
+
 def test_a_port_that_is_taken_is_named_with_its_setting(services: Services) -> None:
     status, output, errors = services.install.call("up")
     assert (status, output) == (1, "")

@@ -61,8 +61,10 @@ def progress(connection: Connection, owner: str, portfolio_id: int, *, v2: bool)
     NotFoundError
         If the owner has no such portfolio.
     """
-    account = require(connection, owner, portfolio_id)
+    # In this order: when the last symbol becomes active in between, the portfolio is stale already when it is read. The
+    # other way round it would seem to have been written without the symbol.
     held = accounts.positions(connection, owner, portfolio_id)
+    account = require(connection, owner, portfolio_id)
     pending = sorted({each.symbol for each in held if each.requested})
     failed = {each.symbol: each.last_error or "" for each in held if each.symbol_status == "failed"}
     private = sorted({each.symbol for each in held if each.symbol_id is None})
