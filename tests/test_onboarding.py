@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -290,6 +291,25 @@ def test_on_an_install_whose_batch_has_never_run_an_upload_is_valued_all_the_sam
     assert progress(seeded, key) == "pending"
     learn(seeded, demo)
     assert progress(seeded, key) == "completed"
+
+
+def test_an_active_symbol_whose_history_is_extended_is_pending_until_the_end(
+    computed: Database, demo: DemoProvider
+) -> None:
+    form = PortfolioForm("Mine", "early", "taxable", Decimal(100_000), inception=date(2020, 3, 2))
+    lot = NewPosition("AAPL", Decimal(10), Decimal(100), date(2020, 1, 2), "PUBLIC", None)
+    uploader = Uploader("local", "sha of early")
+    key = accounts.upload(computed, nyse(), uploader, form, [lot], today=TODAY, latest=LAST).portfolio_id
+    seen = []
+
+    class Watched(Tampered):
+        def profiles(self, symbols: Sequence[str]) -> Any:
+            seen.append(progress(computed, key))  # the prices are stored by now
+            return super().profiles(symbols)
+
+    learn(computed, Watched(demo, {}))
+    assert seen == ["running"]
+    assert progress(computed, key) == "completed"
 
 
 def test_a_portfolio_that_was_left_stale_is_written_by_the_next_run(computed: Database, demo: DemoProvider) -> None:

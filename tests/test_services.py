@@ -500,9 +500,9 @@ def test_with_one_combined_batch_an_upload_starts_it_and_shows_its_phases(
 ) -> None:
     database = copy_of(server, computed_template)
     batch = rows_of(database, "RRC")
-    forget_symbol(database, "RRC")
     combined = Install(tmp_path, database, {"BATCH_V2_ENABLED": "false"})
     with served(combined) as services, httpx.Client(base_url=services.api, timeout=60) as client:
+        forget_symbol(database, "RRC")
         with held(services, "symbol_factors"):
             made = upload(client, csv_of(["AAPL", "RRC"])).json()
             assert (made["mode"], made["status"], made["pending"]) == ("v1_batch", "pending", ["RRC"])

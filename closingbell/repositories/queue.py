@@ -31,8 +31,8 @@ FORGIVEN_AFTER = timedelta(hours=1)
 
 REQUESTED = f"""
     (u.status IN ('pending', 'processing')
-     OR (u.status = 'active' AND u.needed_from < coalesce(u.history_from, 'infinity')
-         AND (u.attempts < {MAX_ATTEMPTS} OR u.leased_by IS NOT NULL)))
+     OR (u.status = 'active' AND (u.leased_by IS NOT NULL OR (
+         u.needed_from < coalesce(u.history_from, 'infinity') AND u.attempts < {MAX_ATTEMPTS}))))
 """
 """Holds for a row `u` of `symbol_universe` whose request has not ended."""
 
