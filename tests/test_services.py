@@ -31,7 +31,7 @@ from closingbell.batch.factors import compute_factors
 from closingbell.batch.prices import refresh_prices
 from closingbell.calendar import NEW_YORK
 from closingbell.errors import DatabaseError
-from closingbell.jobs import PORTFOLIO_STEPS, SYMBOL_STEPS, JobType, lease_of
+from closingbell.jobs import PORTFOLIO_STEPS, SYMBOL_STEPS, lease_of
 from closingbell.postgres import EmbeddedPostgres
 from closingbell.providers.demo import DemoProvider
 from closingbell.repositories.database import Database, dagster_url_beside
@@ -454,8 +454,11 @@ def test_a_run_that_is_queued_while_the_daemon_is_dead_is_launched_once(services
     kill(services, "dagster-daemon")
     run_id = launch_night(services, ("2022-05-31", "2022-05-31"))
     wait_until_idle(services)
-    query = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
-    assert services.ask(query, id=run_id)["runOrError"]["status"] == "SUCCESS"
+    query = """query ($id: ID!) { runOrError(runId: $id) { ... on Run {
+        status eventConnection { events { __typename } } } } }"""
+    run = services.ask(query, id=run_id)["runOrError"]
+    assert run["status"] == "SUCCESS"
+    assert run["eventConnection"]["events"].count({"__typename": "RunStartingEvent"}) == 1
     with services.install.database.transaction() as connection:
         told = "SELECT run_id, status FROM batch_run_history WHERE session = '2022-05-31' AND job_type = 'symbol_batch'"
         assert [tuple(row) for row in connection.execute(text(told))] == [(run_id, "completed")]
@@ -465,25 +468,19 @@ EVENING = datetime.combine(LAST, time(21, 5), NEW_YORK)
 """Five minutes after the batch of the last session was due."""
 
 
-def test_a_night_whose_daemon_dies_between_the_tick_and_the_launch_of_its_run_is_computed_once(
+def test_a_night_whose_daemon_dies_between_its_tick_and_its_run_is_computed_once(
     plant: Plant, tmp_path: Path, demo: DemoProvider, server: EmbeddedPostgres, seeded_template: str
 ) -> None:
-    """It dies twice: when the tick is recorded and the run is not, and when the run is queued."""
     dagster = Database(os.environ["DAGSTER_STORAGE_URL"])
-    plant.instance.event_log_storage.set_concurrency_slots(JobType.SYMBOL_BATCH, 0)  # nothing leaves the queue
     # The combined batch: the whole night is one run.
     variables = {"CLOSINGBELL_CLOCK": EVENING.isoformat(), "BATCH_V2_ENABLED": "false"}
-    evening = Install(tmp_path, plant.database, variables)
     with ExitStack() as unrecorded:
-        connection = unrecorded.enter_context(dagster.transaction())
-        connection.execute(text("LOCK TABLE runs IN SHARE MODE"))
-        with served(evening) as services:
-            await_writer(dagster, "runs", waiting=True)
+        unrecorded.enter_context(dagster.transaction()).execute(text("LOCK TABLE runs IN SHARE MODE"))
+        with served(Install(tmp_path, plant.database, variables)) as services:
+            await_writer(dagster, "runs", waiting=True)  # the tick is recorded, its run is not
             kill(services, "dagster-daemon")
             unrecorded.close()
-            await_row(dagster, "SELECT 1 FROM runs WHERE status = 'QUEUED'")
-            kill(services, "dagster-daemon")
-            plant.instance.event_log_storage.set_concurrency_slots(JobType.SYMBOL_BATCH, 1)
+            await_row(plant.database, "SELECT 1 FROM batch_run_history WHERE status = 'completed'")
             wait_until_idle(services)
     runs = plant.instance.get_runs()
     assert [(run.job_name, run.status) for run in runs] == [("daily_batch", dg.DagsterRunStatus.SUCCESS)]
