@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
 from types import FrameType
@@ -163,3 +165,7 @@ def _stop(children: dict[str, subprocess.Popen[bytes]]) -> None:
         if child.poll() is None:
             child.kill()
             child.wait()
+        # A code server outlives its parent while a run is underway, and the run would go on: what is killed here is
+        # found dead at the next start, and made up for.
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)

@@ -515,6 +515,32 @@ def test_with_one_combined_batch_an_upload_starts_it_and_shows_its_phases(
     assert rows_of(database, "RRC") == batch
 
 
+def test_stopped_in_the_middle_of_a_run_nothing_goes_on_and_the_run_is_made_up_for_at_the_next_start(
+    server: EmbeddedPostgres, computed_template: str, tmp_path: Path
+) -> None:
+    database = copy_of(server, computed_template)
+    install = Install(tmp_path, database)
+    with ExitStack() as stack:
+        with served(install) as services:
+            stack.enter_context(held(services, "symbol_metrics"))
+            run_id = launch_night(services, (LAST.isoformat(), LAST.isoformat()))
+            await_row(database, f"SELECT 1 FROM batch_run_history WHERE run_id = '{run_id}' AND phases ? 'prices'")
+            working = descendants(services.process)
+        assert any("spawn_main" in command for command in working.values())
+        assert [working[pid] for pid in working if is_alive(pid)] == []
+    with served(install) as services:
+        ended = f"""SELECT 1 FROM batch_run_history WHERE job_type = 'symbol_batch' AND status = 'completed'
+                    AND run_id <> '{run_id}'"""
+        await_row(database, ended, within=120)
+        wait_until_idle(services)
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process works; one that nobody has buried does not."""
+    shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return bool(shown.strip()) and not shown.startswith("Z")
+
+
 def test_a_port_that_is_taken_is_named_with_its_setting(services: Services) -> None:
     status, output, errors = services.install.call("up")
     assert (status, output) == (1, "")
