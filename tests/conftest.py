@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from cli.install import DAGSTER_ENVIRONMENT
+from closingbell.batch.factors import compute_factors
+from closingbell.batch.prices import refresh_prices
 from closingbell.postgres import EmbeddedPostgres
 from closingbell.providers.demo import DemoProvider
 from closingbell.repositories import schema
 from closingbell.repositories.database import Database
 from closingbell.seeding import seed
 
-pytest.register_assert_rewrite("plant", "plant_on_dagster", "provider_contract")
+pytest.register_assert_rewrite("plant", "plant_on_dagster", "provider_contract", "serving", "uploading")
 
 from plant import LAST, Install, copy_of, last_sessions, run_batch  # noqa: E402 - after their registration
 from provider_contract import nyse  # noqa: E402
@@ -106,3 +109,15 @@ def plant(server: EmbeddedPostgres, seeded_template: str, tmp_path: Path) -> Ite
 
     with plant_in(tmp_path, copy_of(server, seeded_template)) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def undisturbed(server: EmbeddedPostgres, seeded_template: str, demo: DemoProvider) -> Database:
+    """What a night leaves behind when nothing dies in it."""
+    from serving import NIGHT  # noqa: PLC0415 - imports dagster, which not every test needs
+
+    database = copy_of(server, seeded_template)
+    sessions = nyse().sessions(date.fromisoformat(NIGHT[0]), date.fromisoformat(NIGHT[1]))
+    refresh_prices(database, sessions, provider=demo, calendar=nyse())
+    compute_factors(database, sessions, calendar=nyse())
+    return database

@@ -2,89 +2,40 @@
 
 from __future__ import annotations
 
-import os
-import re
-import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
-from datetime import date, datetime, time
-from pathlib import Path
 from time import monotonic, sleep
-from typing import Any
 
-import dagster as dg
 import httpx
 import pytest
-from plant import LAST, PROGRAM, Install, await_row, await_writer, copy_of, hashes, last_sessions, run_batch
-from plant_on_dagster import Plant
-from provider_contract import nyse
+from plant import LAST, Install, await_row, copy_of, hashes, run_batch
+from serving import (
+    ASSETS,
+    COMPUTED,
+    NIGHT,
+    SESSIONS,
+    STATUSES,
+    Services,
+    assert_made_up_for,
+    await_port,
+    await_settled,
+    await_writing,
+    backfill,
+    forget_night,
+    held,
+    keys_of,
+    kill,
+    launch_night,
+    served,
+    start_jobs,
+    wait_until_idle,
+)
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 from uploading import csv_of, forget_symbol, rows_of, upload
 
-from closingbell.batch.factors import compute_factors
-from closingbell.batch.prices import refresh_prices
-from closingbell.calendar import NEW_YORK
-from closingbell.errors import DatabaseError
-from closingbell.jobs import PORTFOLIO_STEPS, SYMBOL_STEPS, lease_of
 from closingbell.postgres import EmbeddedPostgres
 from closingbell.providers.demo import DemoProvider
-from closingbell.repositories.database import Database, dagster_url_beside
-from closingbell.settings import ROOT
-from resources.tracker import RANGE_END, RANGE_START
-
-SESSIONS = last_sessions(70)
-"""More than one run takes, with Thanksgiving and Christmas between them."""
-
-ASSETS = [*SYMBOL_STEPS, *PORTFOLIO_STEPS]
-COMPUTED = ("market_data_cache", "symbol_factor_exposures", "symbol_daily_metrics", "portfolio_snapshots")
-
-
-class Services:
-    """The addresses of what `up` serves, and its process."""
-
-    def __init__(self, install: Install, process: int, webserver_port: int, api_port: int) -> None:
-        self.install = install
-        self.process = process
-        self.dagster = f"http://127.0.0.1:{webserver_port}"
-        self.api = f"http://127.0.0.1:{api_port}"
-
-    def ask(self, query: str, **variables: object) -> dict[str, Any]:
-        """Send GraphQL to the webserver, as its own pages do."""
-        body = {"query": query, "variables": variables}
-        answer = httpx.post(f"{self.dagster}/graphql", json=body, timeout=60).json()
-        assert "errors" not in answer, answer
-        data: dict[str, Any] = answer["data"]
-        return data
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@contextmanager
-def served(install: Install) -> Iterator[Services]:
-    """Run `closingbell up` on ports of its own, as long as the block lasts."""
-    ports = free_port(), free_port()
-    variables = {"CLOSINGBELL_WEBSERVER_PORT": str(ports[0]), "CLOSINGBELL_API_PORT": str(ports[1])}
-    install = replace(install, variables={**install.variables, **variables})
-    with install.start("up") as process:
-        try:
-            assert process.stdout is not None
-            lines = [process.stdout.readline() for _ in range(4)]
-            assert str(ports[0]) in lines[0], lines
-            yield Services(install, process.pid, *ports)
-        finally:
-            process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) == 0
+from closingbell.repositories.database import Database
 
 
 @pytest.fixture(scope="module")
@@ -93,41 +44,6 @@ def services(
 ) -> Iterator[Services]:
     with served(Install(tmp_path_factory.mktemp("up"), copy_of(server, seeded_template))) as started:
         yield started
-
-
-LAUNCH = """
-mutation ($keys: [String!]!, $assets: [AssetKeyInput!]!) {
-  launchPartitionBackfill(backfillParams: {partitionNames: $keys, assetSelection: $assets}) {
-    __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message }
-  }
-}
-"""
-BACKFILL = "query ($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } } }"
-STATUSES = """
-query ($assets: [AssetKeyInput!]!) {
-  assetNodes(assetKeys: $assets) {
-    assetKey { path }
-    assetPartitionStatuses { ... on TimePartitionStatuses { ranges { startKey endKey status } } }
-  }
-}
-"""
-
-
-def keys_of(assets: list[str]) -> list[dict[str, list[str]]]:
-    return [{"path": [asset]} for asset in assets]
-
-
-def backfill(services: Services, assets: list[str], keys: list[str]) -> str:
-    """Launch a backfill as the UI does and wait until it has ended; return its status."""
-    launched = services.ask(LAUNCH, keys=keys, assets=keys_of(assets))["launchPartitionBackfill"]
-    assert launched["__typename"] == "LaunchBackfillSuccess", launched
-    deadline = monotonic() + 180
-    while monotonic() < deadline:
-        found = services.ask(BACKFILL, id=launched["backfillId"])["partitionBackfillOrError"]["status"]
-        if found not in {"REQUESTED", "COMPLETED"}:
-            return str(found)
-        sleep(0.5)
-    raise AssertionError("the backfill has not ended")
 
 
 def test_a_backfill_chosen_in_the_ui_materializes_the_range_and_writes_the_rows_of_the_command_line(
@@ -214,89 +130,6 @@ def test_the_api_is_alive_ready_and_knows_how_fresh_the_prices_are(services: Ser
     assert fresh["level"] in {"current", "critical"}
 
 
-def descendants(process: int) -> dict[int, str]:
-    """Return the command lines of all processes below one, by process id."""
-    # Without -ww the lines would be cut off where the terminal's would be.
-    ps = ["ps", "-ww", "-eo", "pid=,ppid=,args="]
-    listing = subprocess.run(ps, capture_output=True, text=True, check=True).stdout
-    rows = [line.split(None, 2) for line in listing.splitlines()]
-    children: dict[int, list[tuple[int, str]]] = {}
-    for own, parent, line in rows:
-        children.setdefault(int(parent), []).append((int(own), line))
-    found: dict[int, str] = {}
-    waiting = [process]
-    while waiting:
-        for pid, command in children.get(waiting.pop(), ()):
-            found[pid] = command
-            waiting.append(pid)
-    return found
-
-
-def launch_night(services: Services, sessions: tuple[str, str]) -> str:
-    """Launch a symbol batch as the tracker does; return its run."""
-    range_tags = [{"key": key, "value": day} for key, day in zip((RANGE_START, RANGE_END), sessions, strict=True)]
-    query = """mutation ($params: ExecutionParams!) { launchRun(executionParams: $params) {
-        __typename ... on LaunchRunSuccess { run { runId } } } }"""
-    selector = {
-        "repositoryLocationName": "closingbell",
-        "repositoryName": "__repository__",
-        "jobName": "symbol_batch",
-    }
-    params = {"selector": selector, "executionMetadata": {"tags": range_tags}}
-    return str(services.ask(query, params=params)["launchRun"]["run"]["runId"])
-
-
-def await_writing(services: Services, run_id: str) -> None:
-    """Wait until the process of a run has begun to work."""
-    deadline = monotonic() + 60
-    while not services.install.database.is_leased(lease_of(run_id)):
-        assert monotonic() < deadline
-        sleep(0.02)
-
-
-START = """
-import sys
-from concurrent.futures import ThreadPoolExecutor
-import dagster as dg
-from closingbell.batch.factors import compute_factors
-from closingbell.batch.prices import refresh_prices
-from closingbell.jobs import JobRunningError, JobType
-from closingbell.repositories.database import Database
-from datetime import date
-from resources.tracker import JobTracker, launcher
-port, url, calls, *jobs = sys.argv[1:]
-days = [date.fromisoformat(day) for day in ("2022-06-01", "2022-08-26")]
-with dg.DagsterInstance.get() as instance:
-    tracker = JobTracker(instance, Database(url), launcher("127.0.0.1", int(port)))
-    def start(job):
-        sessions = days if job == "symbol_batch" else ()
-        try:
-            return "started " + tracker.start_job(JobType(job), sessions)
-        except JobRunningError as error:
-            return "refused " + error.run_id
-    with ThreadPoolExecutor(len(jobs) * int(calls)) as pool:
-        for answer in pool.map(start, jobs * int(calls)):
-            print(answer)
-"""
-
-
-def start_jobs(services: Services, processes: int, calls: int, *jobs: str) -> list[str]:
-    """Ask for jobs from several processes at once; return every answer."""
-    install = services.install
-    url = install.database.url.render_as_string(hide_password=False)
-    environment = {
-        **os.environ,
-        "DAGSTER_HOME": str(install.home / "dagster"),
-        "DAGSTER_STORAGE_URL": dagster_url_beside(url),
-    }
-    command = [sys.executable, "-c", START, services.dagster.rsplit(":")[-1], url, str(calls), *jobs]
-    started = [
-        subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        for _ in range(processes)
-    ]
-    return [line for process in started for line in process.communicate(timeout=120)[0].splitlines()]
-
-
 def test_of_fifty_calls_for_one_job_from_four_processes_one_starts_it(services: Services) -> None:
     answers = start_jobs(services, 4, 13, "symbol_batch")
     assert len(answers) == 52
@@ -337,16 +170,6 @@ def test_jobs_of_different_types_start_side_by_side(services: Services) -> None:
         assert services.ask(query, id=answer.split()[1])["runOrError"]["status"] == "SUCCESS"
 
 
-IDLE = "{runsOrError(filter: {statuses: [QUEUED, NOT_STARTED, STARTING, STARTED]}) {... on Runs {results {runId}}}}"
-
-
-def wait_until_idle(services: Services) -> None:
-    deadline = monotonic() + 120
-    while services.ask(IDLE)["runsOrError"]["results"]:
-        assert monotonic() < deadline
-        sleep(0.5)
-
-
 def test_an_upload_of_a_new_symbol_is_complete_seconds_later_with_the_rows_of_the_batch(services: Services) -> None:
     database = services.install.database
     batch = rows_of(database, "RRC")
@@ -378,32 +201,6 @@ def test_of_thirty_two_uploads_at_once_that_share_new_symbols_each_is_learnt_onc
             text("SELECT symbol, attempts FROM symbol_universe WHERE symbol = ANY(:shared)"), {"shared": list(shared)}
         )
         assert dict(map(tuple, attempts)) == dict.fromkeys(shared, 1)
-
-
-def await_settled(client: httpx.Client, portfolio_ids: list[int]) -> set[str]:
-    """Wait until nothing is pending any more; return the states of the portfolios."""
-    deadline = monotonic() + 120
-    while True:
-        found = {client.get(f"/api/v1/onboarding/status/{key}").json()["status"] for key in portfolio_ids}
-        if not found & {"pending", "running"}:
-            return found
-        assert monotonic() < deadline, found
-        sleep(0.2)
-
-
-def kill(services: Services, pattern: str) -> None:
-    """Kill those processes of the services whose command line matches."""
-    victims = [pid for pid, command in descendants(services.process).items() if re.search(pattern, command)]
-    assert victims, pattern
-    for pid in victims:
-        os.kill(pid, signal.SIGKILL)
-
-
-@contextmanager
-def held(services: Services, lock: str) -> Iterator[None]:
-    """Keep whoever needs a lock waiting, as long as the block lasts."""
-    with services.install.database.transaction(lock=lock):
-        yield
 
 
 @pytest.mark.parametrize("victim", ["dagster-daemon", "spawn_main"])
@@ -438,18 +235,6 @@ def test_an_upload_whose_answer_was_lost_with_the_api_is_there_and_is_not_made_t
         assert await_settled(client, [again.json()["portfolio_id"]]) == {"completed"}
 
 
-def await_port(address: str) -> None:
-    deadline = monotonic() + 60
-    while True:
-        try:
-            httpx.get(f"{address}/health/live")
-        except httpx.HTTPError:
-            assert monotonic() < deadline
-            sleep(0.2)
-        else:
-            return
-
-
 def test_a_run_that_is_queued_while_the_daemon_is_dead_is_launched_once(services: Services) -> None:
     kill(services, "dagster-daemon")
     run_id = launch_night(services, ("2022-05-31", "2022-05-31"))
@@ -464,174 +249,11 @@ def test_a_run_that_is_queued_while_the_daemon_is_dead_is_launched_once(services
         assert [tuple(row) for row in connection.execute(text(told))] == [(run_id, "completed")]
 
 
-EVENING = datetime.combine(LAST, time(21, 5), NEW_YORK)
-"""Five minutes after the batch of the last session was due."""
-
-
-def test_a_night_whose_daemon_dies_between_its_tick_and_its_run_is_computed_once(
-    plant: Plant, tmp_path: Path, demo: DemoProvider, server: EmbeddedPostgres, seeded_template: str
-) -> None:
-    dagster = Database(os.environ["DAGSTER_STORAGE_URL"])
-    # The combined batch: the whole night is one run.
-    variables = {"CLOSINGBELL_CLOCK": EVENING.isoformat(), "BATCH_V2_ENABLED": "false"}
-    with ExitStack() as unrecorded:
-        unrecorded.enter_context(dagster.transaction()).execute(text("LOCK TABLE runs IN SHARE MODE"))
-        with served(Install(tmp_path, plant.database, variables)) as services:
-            await_writer(dagster, "runs", waiting=True)  # the tick is recorded, its run is not
-            kill(services, "dagster-daemon")
-            unrecorded.close()
-            await_row(plant.database, "SELECT 1 FROM batch_run_history WHERE status = 'completed'")
-            wait_until_idle(services)
-    runs = plant.instance.get_runs()
-    assert [(run.job_name, run.status) for run in runs] == [("daily_batch", dg.DagsterRunStatus.SUCCESS)]
-    launched = plant.instance.get_records_for_run(runs[0].run_id, of_type=dg.DagsterEventType.PIPELINE_STARTING)
-    assert len(launched.records) == 1
-    assert plant.stories() == [("daily_batch", LAST, "completed", [])]
-    alone = copy_of(server, seeded_template)
-    run_batch(alone, demo, [LAST])
-    assert hashes(plant.database, COMPUTED) == hashes(alone, COMPUTED)
-
-
-def test_with_one_combined_batch_an_upload_starts_it_and_shows_its_phases(
-    server: EmbeddedPostgres, computed_template: str, tmp_path: Path
-) -> None:
-    database = copy_of(server, computed_template)
-    batch = rows_of(database, "RRC")
-    combined = Install(tmp_path, database, {"BATCH_V2_ENABLED": "false"})
-    with served(combined) as services, httpx.Client(base_url=services.api, timeout=60) as client:
-        forget_symbol(database, "RRC")
-        with held(services, "symbol_factors"):
-            made = upload(client, csv_of(["AAPL", "RRC"])).json()
-            assert (made["mode"], made["status"], made["pending"]) == ("v1_batch", "pending", ["RRC"])
-            running = "SELECT 1 FROM batch_run_history WHERE job_type = 'daily_batch' AND status = 'running'"
-            await_row(database, running)
-            shown = client.get(f"/api/v1/onboarding/status/{made['portfolio_id']}").json()
-            assert shown["status"] == "running"
-            assert [phase["phase"] for phase in shown["phases"]] == ASSETS
-        assert await_settled(client, [made["portfolio_id"]]) == {"completed"}
-        refused = client.post("/api/v1/admin/batch/run", json={"job_type": "symbol_batch"})
-        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "ERR_NOT_AVAILABLE")
-        wait_until_idle(services)
-    assert rows_of(database, "RRC") == batch
-
-
-def test_stopped_in_the_middle_of_a_run_nothing_goes_on_and_the_run_is_made_up_for_at_the_next_start(
-    server: EmbeddedPostgres, computed_template: str, tmp_path: Path
-) -> None:
-    database = copy_of(server, computed_template)
-    install = Install(tmp_path, database)
-    with ExitStack() as stack:
-        with served(install) as services:
-            stack.enter_context(held(services, "symbol_metrics"))
-            run_id = launch_night(services, (LAST.isoformat(), LAST.isoformat()))
-            await_row(database, f"SELECT 1 FROM batch_run_history WHERE run_id = '{run_id}' AND phases ? 'prices'")
-            working = descendants(services.process)
-        assert any("spawn_main" in command for command in working.values())
-        assert [working[pid] for pid in working if is_alive(pid)] == []
-    with served(install) as services:
-        ended = f"""SELECT 1 FROM batch_run_history WHERE job_type = 'symbol_batch' AND status = 'completed'
-                    AND run_id <> '{run_id}'"""
-        await_row(database, ended, within=120)
-        wait_until_idle(services)
-
-
-def is_alive(pid: int) -> bool:
-    """Tell whether a process works; one that nobody has buried does not."""
-    shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
-    return bool(shown.strip()) and not shown.startswith("Z")
-
-
 def test_a_port_that_is_taken_is_named_with_its_setting(services: Services) -> None:
     status, output, errors = services.install.call("up")
     assert (status, output) == (1, "")
     assert "is taken" in errors
     assert "CLOSINGBELL_WEBSERVER_PORT" in errors
-
-
-def test_the_workspace_loads_from_any_folder(install: Install) -> None:
-    validate = [
-        str(PROGRAM.with_name("dagster")),
-        "definitions",
-        "validate",
-        "--workspace",
-        str(ROOT / "workspace.yaml"),
-    ]
-    environment = {**os.environ, "DATABASE_URL": install.database.url.render_as_string(hide_password=False)}
-    result = subprocess.run(validate, cwd=install.home, env=environment, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-
-
-NIGHT = ("2022-03-01", "2022-05-27")
-
-
-@pytest.fixture(scope="module")
-def undisturbed(server: EmbeddedPostgres, seeded_template: str, demo: DemoProvider) -> Database:
-    """What a night leaves behind when nothing dies in it."""
-    database = copy_of(server, seeded_template)
-    sessions = nyse().sessions(date.fromisoformat(NIGHT[0]), date.fromisoformat(NIGHT[1]))
-    refresh_prices(database, sessions, provider=demo, calendar=nyse())
-    compute_factors(database, sessions, calendar=nyse())
-    return database
-
-
-def assert_made_up_for(services: Services, undisturbed: Database, run_id: str) -> None:
-    """Whoever died in the run `run_id`: it ends, a run completes the night by itself, and its rows are right."""
-    await_row(
-        services.install.database,
-        f"""SELECT 1 FROM batch_run_history WHERE job_type = 'symbol_batch' AND session = '{NIGHT[0]}'
-            AND status = 'completed'""",
-        within=170,
-    )
-    wait_until_idle(services)
-    status = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
-    assert services.ask(status, id=run_id)["runOrError"]["status"] in {"FAILURE", "SUCCESS"}
-    # By name: symbols that were forgotten and learnt again have other keys.
-    query = """
-        SELECT u.symbol, to_jsonb(t) - 'symbol_id' FROM symbol_factor_exposures t
-        JOIN symbol_universe u ON u.id = t.symbol_id
-        WHERE session BETWEEN :first AND :last ORDER BY u.symbol, t.session, t.factor_id
-    """
-    bounds = {"first": NIGHT[0], "last": NIGHT[1]}
-    with services.install.database.transaction() as ours, undisturbed.transaction() as theirs:
-        assert ours.execute(text(query), bounds).all() == theirs.execute(text(query), bounds).all()
-
-
-def forget_night(services: Services) -> None:
-    """Let the night be one that has never been computed."""
-    with services.install.database.transaction() as connection:
-        for table in ("symbol_factor_exposures", "symbol_daily_metrics", "batch_run_history"):
-            statement = text(f"DELETE FROM {table} WHERE session BETWEEN :first AND :last")
-            connection.execute(statement, {"first": NIGHT[0], "last": NIGHT[1]})
-
-
-def test_a_batch_whose_embedded_database_is_killed_while_it_writes_is_made_up_for(
-    tmp_path: Path, undisturbed: Database
-) -> None:
-    """`up` starts the database again; nobody else does."""
-    embedded = EmbeddedPostgres(tmp_path / "postgres")
-    install = Install(tmp_path, Database(embedded.url("closingbell")), {"DATABASE_URL": ""}).prepared()
-    with served(install) as services:
-        run_id = launch_night(services, NIGHT)
-        await_writer(install.database, "symbol_factor_exposures")
-        before = started_at(install.database)
-        os.kill(int((embedded.data / "postmaster.pid").read_text().splitlines()[0]), signal.SIGKILL)
-        deadline = monotonic() + 60
-        while started_at(install.database) in {before, None}:
-            assert monotonic() < deadline
-            sleep(0.1)
-        # The webserver notices with its next question that its connection is gone, and opens another.
-        while "errors" in httpx.post(f"{services.dagster}/graphql", json={"query": IDLE}, timeout=60).json():
-            assert monotonic() < deadline
-        assert_made_up_for(services, undisturbed, run_id)
-    assert not embedded.is_running()
-
-
-def started_at(database: Database) -> datetime | None:
-    """Return since when the server runs, or None while it does not."""
-    with suppress(DatabaseError, DBAPIError), database.transaction() as connection:
-        moment: datetime = connection.execute(text("SELECT pg_postmaster_start_time()")).scalar_one()
-        return moment
-    return None
 
 
 # Last, since the webserver may not launch anything more once its code server has been killed, until it is reloaded.

@@ -1,0 +1,304 @@
+"""`closingbell up` as a test drives it: by its pages' GraphQL, its API, and by killing its processes."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import datetime, time
+from time import monotonic, sleep
+from typing import Any
+
+import httpx
+from plant import LAST, Install, await_row, last_sessions
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from closingbell.calendar import NEW_YORK
+from closingbell.errors import DatabaseError
+from closingbell.jobs import PORTFOLIO_STEPS, SYMBOL_STEPS, lease_of
+from closingbell.repositories.database import Database, dagster_url_beside
+from closingbell.settings import ROOT
+from resources.tracker import RANGE_END, RANGE_START
+
+SESSIONS = last_sessions(70)
+
+
+"""More than one run takes, with Thanksgiving and Christmas between them."""
+
+
+ASSETS = [*SYMBOL_STEPS, *PORTFOLIO_STEPS]
+
+
+COMPUTED = ("market_data_cache", "symbol_factor_exposures", "symbol_daily_metrics", "portfolio_snapshots")
+
+
+class Services:
+    """The addresses of what `up` serves, and its process."""
+
+    def __init__(self, install: Install, process: int, webserver_port: int, api_port: int) -> None:
+        self.install = install
+        self.process = process
+        self.dagster = f"http://127.0.0.1:{webserver_port}"
+        self.api = f"http://127.0.0.1:{api_port}"
+
+    def ask(self, query: str, **variables: object) -> dict[str, Any]:
+        """Send GraphQL to the webserver, as its own pages do."""
+        body = {"query": query, "variables": variables}
+        answer = httpx.post(f"{self.dagster}/graphql", json=body, timeout=60).json()
+        assert "errors" not in answer, answer
+        data: dict[str, Any] = answer["data"]
+        return data
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def served(install: Install) -> Iterator[Services]:
+    """Run `closingbell up` on ports of its own, as long as the block lasts."""
+    ports = free_port(), free_port()
+    variables = {"CLOSINGBELL_WEBSERVER_PORT": str(ports[0]), "CLOSINGBELL_API_PORT": str(ports[1])}
+    install = replace(install, variables={**install.variables, **variables})
+    with install.start("up") as process:
+        try:
+            assert process.stdout is not None
+            lines = [process.stdout.readline() for _ in range(4)]
+            assert str(ports[0]) in lines[0], lines
+            yield Services(install, process.pid, *ports)
+        finally:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
+
+
+LAUNCH = """
+mutation ($keys: [String!]!, $assets: [AssetKeyInput!]!) {
+  launchPartitionBackfill(backfillParams: {partitionNames: $keys, assetSelection: $assets}) {
+    __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message }
+  }
+}
+"""
+
+
+BACKFILL = "query ($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } } }"
+
+
+STATUSES = """
+query ($assets: [AssetKeyInput!]!) {
+  assetNodes(assetKeys: $assets) {
+    assetKey { path }
+    assetPartitionStatuses { ... on TimePartitionStatuses { ranges { startKey endKey status } } }
+  }
+}
+"""
+
+
+def keys_of(assets: list[str]) -> list[dict[str, list[str]]]:
+    return [{"path": [asset]} for asset in assets]
+
+
+def backfill(services: Services, assets: list[str], keys: list[str]) -> str:
+    """Launch a backfill as the UI does and wait until it has ended; return its status."""
+    launched = services.ask(LAUNCH, keys=keys, assets=keys_of(assets))["launchPartitionBackfill"]
+    assert launched["__typename"] == "LaunchBackfillSuccess", launched
+    deadline = monotonic() + 180
+    while monotonic() < deadline:
+        found = services.ask(BACKFILL, id=launched["backfillId"])["partitionBackfillOrError"]["status"]
+        if found not in {"REQUESTED", "COMPLETED"}:
+            return str(found)
+        sleep(0.5)
+    raise AssertionError("the backfill has not ended")
+
+
+def descendants(process: int) -> dict[int, str]:
+    """Return the command lines of all processes below one, by process id."""
+    # Without -ww the lines would be cut off where the terminal's would be.
+    ps = ["ps", "-ww", "-eo", "pid=,ppid=,args="]
+    listing = subprocess.run(ps, capture_output=True, text=True, check=True).stdout
+    rows = [line.split(None, 2) for line in listing.splitlines()]
+    children: dict[int, list[tuple[int, str]]] = {}
+    for own, parent, line in rows:
+        children.setdefault(int(parent), []).append((int(own), line))
+    found: dict[int, str] = {}
+    waiting = [process]
+    while waiting:
+        for pid, command in children.get(waiting.pop(), ()):
+            found[pid] = command
+            waiting.append(pid)
+    return found
+
+
+def launch_night(services: Services, sessions: tuple[str, str]) -> str:
+    """Launch a symbol batch as the tracker does; return its run."""
+    range_tags = [{"key": key, "value": day} for key, day in zip((RANGE_START, RANGE_END), sessions, strict=True)]
+    query = """mutation ($params: ExecutionParams!) { launchRun(executionParams: $params) {
+        __typename ... on LaunchRunSuccess { run { runId } } } }"""
+    selector = {
+        "repositoryLocationName": "closingbell",
+        "repositoryName": "__repository__",
+        "jobName": "symbol_batch",
+    }
+    params = {"selector": selector, "executionMetadata": {"tags": range_tags}}
+    return str(services.ask(query, params=params)["launchRun"]["run"]["runId"])
+
+
+def await_writing(services: Services, run_id: str) -> None:
+    """Wait until the process of a run has begun to work."""
+    deadline = monotonic() + 60
+    while not services.install.database.is_leased(lease_of(run_id)):
+        assert monotonic() < deadline
+        sleep(0.02)
+
+
+START = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+import dagster as dg
+from closingbell.batch.factors import compute_factors
+from closingbell.batch.prices import refresh_prices
+from closingbell.jobs import JobRunningError, JobType
+from closingbell.repositories.database import Database
+from datetime import date
+from resources.tracker import JobTracker, launcher
+port, url, calls, *jobs = sys.argv[1:]
+days = [date.fromisoformat(day) for day in ("2022-06-01", "2022-08-26")]
+with dg.DagsterInstance.get() as instance:
+    tracker = JobTracker(instance, Database(url), launcher("127.0.0.1", int(port)))
+    def start(job):
+        sessions = days if job == "symbol_batch" else ()
+        try:
+            return "started " + tracker.start_job(JobType(job), sessions)
+        except JobRunningError as error:
+            return "refused " + error.run_id
+    with ThreadPoolExecutor(len(jobs) * int(calls)) as pool:
+        for answer in pool.map(start, jobs * int(calls)):
+            print(answer)
+"""
+
+
+def start_jobs(services: Services, processes: int, calls: int, *jobs: str) -> list[str]:
+    """Ask for jobs from several processes at once; return every answer."""
+    install = services.install
+    url = install.database.url.render_as_string(hide_password=False)
+    environment = {
+        **os.environ,
+        "DAGSTER_HOME": str(install.home / "dagster"),
+        "DAGSTER_STORAGE_URL": dagster_url_beside(url),
+    }
+    command = [sys.executable, "-c", START, services.dagster.rsplit(":")[-1], url, str(calls), *jobs]
+    started = [
+        subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        for _ in range(processes)
+    ]
+    return [line for process in started for line in process.communicate(timeout=120)[0].splitlines()]
+
+
+IDLE = "{runsOrError(filter: {statuses: [QUEUED, NOT_STARTED, STARTING, STARTED]}) {... on Runs {results {runId}}}}"
+
+
+def wait_until_idle(services: Services) -> None:
+    deadline = monotonic() + 120
+    while services.ask(IDLE)["runsOrError"]["results"]:
+        assert monotonic() < deadline
+        sleep(0.5)
+
+
+def await_settled(client: httpx.Client, portfolio_ids: list[int]) -> set[str]:
+    """Wait until nothing is pending any more; return the states of the portfolios."""
+    deadline = monotonic() + 120
+    while True:
+        found = {client.get(f"/api/v1/onboarding/status/{key}").json()["status"] for key in portfolio_ids}
+        if not found & {"pending", "running"}:
+            return found
+        assert monotonic() < deadline, found
+        sleep(0.2)
+
+
+def kill(services: Services, pattern: str) -> None:
+    """Kill those processes of the services whose command line matches."""
+    victims = [pid for pid, command in descendants(services.process).items() if re.search(pattern, command)]
+    assert victims, pattern
+    for pid in victims:
+        os.kill(pid, signal.SIGKILL)
+
+
+@contextmanager
+def held(services: Services, lock: str) -> Iterator[None]:
+    """Keep whoever needs a lock waiting, as long as the block lasts."""
+    with services.install.database.transaction(lock=lock):
+        yield
+
+
+def await_port(address: str) -> None:
+    deadline = monotonic() + 60
+    while True:
+        try:
+            httpx.get(f"{address}/health/live")
+        except httpx.HTTPError:
+            assert monotonic() < deadline
+            sleep(0.2)
+        else:
+            return
+
+
+EVENING = datetime.combine(LAST, time(21, 5), NEW_YORK)
+
+
+"""Five minutes after the batch of the last session was due."""
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process works; one that nobody has buried does not."""
+    shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return bool(shown.strip()) and not shown.startswith("Z")
+
+
+NIGHT = ("2022-03-01", "2022-05-27")
+
+
+def assert_made_up_for(services: Services, undisturbed: Database, run_id: str) -> None:
+    """Whoever died in the run `run_id`: it ends, a run completes the night by itself, and its rows are right."""
+    await_row(
+        services.install.database,
+        f"""SELECT 1 FROM batch_run_history WHERE job_type = 'symbol_batch' AND session = '{NIGHT[0]}'
+            AND status = 'completed'""",
+        within=170,
+    )
+    wait_until_idle(services)
+    status = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+    assert services.ask(status, id=run_id)["runOrError"]["status"] in {"FAILURE", "SUCCESS"}
+    # By name: symbols that were forgotten and learnt again have other keys.
+    query = """
+        SELECT u.symbol, to_jsonb(t) - 'symbol_id' FROM symbol_factor_exposures t
+        JOIN symbol_universe u ON u.id = t.symbol_id
+        WHERE session BETWEEN :first AND :last ORDER BY u.symbol, t.session, t.factor_id
+    """
+    bounds = {"first": NIGHT[0], "last": NIGHT[1]}
+    with services.install.database.transaction() as ours, undisturbed.transaction() as theirs:
+        assert ours.execute(text(query), bounds).all() == theirs.execute(text(query), bounds).all()
+
+
+def forget_night(services: Services) -> None:
+    """Let the night be one that has never been computed."""
+    with services.install.database.transaction() as connection:
+        for table in ("symbol_factor_exposures", "symbol_daily_metrics", "batch_run_history"):
+            statement = text(f"DELETE FROM {table} WHERE session BETWEEN :first AND :last")
+            connection.execute(statement, {"first": NIGHT[0], "last": NIGHT[1]})
+
+
+def started_at(database: Database) -> datetime | None:
+    """Return since when the server runs, or None while it does not."""
+    with suppress(DatabaseError, DBAPIError), database.transaction() as connection:
+        moment: datetime = connection.execute(text("SELECT pg_postmaster_start_time()")).scalar_one()
+        return moment
+    return None
