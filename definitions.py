@@ -13,7 +13,7 @@ from assets.prices import prices
 from assets.step import FRESHNESS_JOB
 from assets.symbol_factors import symbol_factors
 from assets.symbol_metrics import symbol_metrics
-from closingbell.settings import load_settings
+from closingbell.install.settings import load_settings
 from resources import Market, Warehouse
 from schedules import schedules_of
 from sensors import sensors_of

@@ -12,12 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from api import jobs
 from api.context import Calendar, Warehouse
 from api.errors import refusals
-from closingbell import runtime
+from closingbell.analytics.freshness import measure_freshness
 from closingbell.errors import ConfigurationError
-from closingbell.freshness import measure_freshness
-from closingbell.jobs import STEPS, JobType, require_available
+from closingbell.install import runtime
+from closingbell.install.settings import load_settings
+from closingbell.operations.jobs import STEPS, JobType, require_available
 from closingbell.repositories import history, queue
-from closingbell.settings import load_settings
 
 router = APIRouter(prefix="/api/v1/admin", tags=["admin"])
 

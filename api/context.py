@@ -7,10 +7,10 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from closingbell import runtime
-from closingbell.calendar import NEW_YORK, SessionCalendar
+from closingbell.install import runtime
+from closingbell.install.seeding import LOCAL_OWNER
+from closingbell.market.calendar import NEW_YORK, SessionCalendar
 from closingbell.repositories.database import Database
-from closingbell.seeding import LOCAL_OWNER
 
 
 def current_owner() -> str:

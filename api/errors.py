@@ -13,10 +13,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from closingbell.accounts import ConflictError, NotFoundError
-from closingbell.errors import ClosingBellError, ConfigurationError
-from closingbell.jobs import JobRunningError
-from closingbell.uploads import RejectedError
+from closingbell.errors import ClosingBellError, ConfigurationError, ConflictError, NotFoundError
+from closingbell.ledger.uploads import RejectedError
+from closingbell.operations.jobs import JobRunningError
 
 logger = logging.getLogger("closingbell.api")
 

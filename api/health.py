@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from closingbell import runtime
+from closingbell.install import runtime
 from closingbell.repositories import schema
 
 router = APIRouter(prefix="/health", tags=["health"])

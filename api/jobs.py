@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from closingbell import runtime
-from closingbell.settings import load_settings
+from closingbell.install import runtime
+from closingbell.install.settings import load_settings
 
 if TYPE_CHECKING:
     from resources.tracker import JobTracker

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from closingbell.uploads import MAX_BYTES, Code, RejectedError
+from closingbell.ledger.uploads import MAX_BYTES, Code, RejectedError
 
 FORM_BYTES = 64 * 1024
 """What a form has around its file."""

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from api import admin, errors, health, onboarding, portfolios
 from api.limits import BodyLimit
 from api.requests import RequestLog
-from closingbell import runtime
+from closingbell.install import runtime
 
 
 @asynccontextmanager

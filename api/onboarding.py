@@ -15,14 +15,15 @@ from pydantic import BaseModel, Field
 from api import jobs
 from api.context import Calendar, Owner, Today, Warehouse
 from api.errors import refusals
-from closingbell import accounts, runtime
+from closingbell import accounts
 from closingbell.accounts import Progress, State, Uploader
 from closingbell.errors import ClosingBellError
-from closingbell.jobs import JobType
+from closingbell.install import runtime
+from closingbell.install.settings import load_settings
+from closingbell.ledger.uploads import MAX_BYTES, TEMPLATE, Code, RejectedError, check_form, read_positions
+from closingbell.operations.jobs import JobType
 from closingbell.repositories import factors
 from closingbell.repositories.accounts import Snapshot
-from closingbell.settings import load_settings
-from closingbell.uploads import MAX_BYTES, TEMPLATE, Code, RejectedError, check_form, read_positions
 
 logger = logging.getLogger("closingbell.onboarding")
 

@@ -14,10 +14,11 @@ from api.context import Calendar, Owner, Today, Warehouse
 from api.errors import refusals
 from api.onboarding import Valuation, valuation
 from closingbell import accounts
-from closingbell.accounts import ConflictError, DataStatus, NotFoundError, OwnPosition, Position
+from closingbell.accounts import DataStatus, OwnPosition, Position
+from closingbell.errors import ConflictError, NotFoundError
+from closingbell.ledger.uploads import PortfolioForm, check_form
 from closingbell.repositories import accounts as rows
 from closingbell.repositories.accounts import Account
-from closingbell.uploads import PortfolioForm, check_form
 
 router = APIRouter(prefix="/api/v1/portfolios", tags=["portfolios"])
 

@@ -9,8 +9,8 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from closingbell import runtime
 from closingbell.errors import DatabaseError
+from closingbell.install import runtime
 from closingbell.repositories import records
 from closingbell.repositories.records import Request
 

@@ -8,12 +8,12 @@ import dagster as dg
 from assets.checks import FRESHNESS_CHECKS
 from assets.onboarding import symbol_onboarding
 from assets.records import recorded
-from closingbell import runtime
-from closingbell.calendar import NEW_YORK
-from closingbell.jobs import STEPS, JobType, batches
+from closingbell.install import runtime
+from closingbell.install.settings import load_settings
+from closingbell.market.calendar import NEW_YORK
+from closingbell.operations.jobs import STEPS, JobType, batches
 from closingbell.repositories import records
 from closingbell.repositories.database import Connection
-from closingbell.settings import load_settings
 from resources.retention import delete_old_runs
 from resources.tracker import DAY_TAG
 from resources.warehouse import Warehouse

@@ -3,11 +3,11 @@
 import dagster as dg
 
 from assets.records import recorded
-from closingbell import runtime
-from closingbell.calendar import NEW_YORK
-from closingbell.jobs import JobType
-from closingbell.occ import parse_occ
-from closingbell.onboarding import Learnt, Onboarding, Outcomes
+from closingbell.batch.onboarding import Learnt, Onboarding, Outcomes
+from closingbell.install import runtime
+from closingbell.market.calendar import NEW_YORK
+from closingbell.market.occ import parse_occ
+from closingbell.operations.jobs import JobType
 from resources.market import Market
 from resources.warehouse import Warehouse
 

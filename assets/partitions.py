@@ -5,9 +5,9 @@ from datetime import UTC, date, datetime, time
 
 import dagster as dg
 
-from closingbell.calendar import SessionCalendar
-from closingbell.runtime import trading_calendar
-from closingbell.settings import load_settings
+from closingbell.install.runtime import trading_calendar
+from closingbell.install.settings import load_settings
+from closingbell.market.calendar import SessionCalendar
 
 WEEKENDS = "0 0 * * 0,6"
 SESSIONS_PER_RUN = 63

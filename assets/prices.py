@@ -9,8 +9,8 @@ from assets.onboarding import learn_requested
 from assets.step import Materialized, run_step, symbol_asset
 from closingbell.batch.prices import refresh_prices
 from closingbell.batch.report import StepReport
+from closingbell.install.settings import load_settings
 from closingbell.repositories.database import Database
-from closingbell.settings import load_settings
 from resources import Market, Warehouse
 
 

@@ -6,8 +6,8 @@ from time import monotonic
 
 import dagster as dg
 
-from closingbell import runtime
-from closingbell.jobs import JobType
+from closingbell.install import runtime
+from closingbell.operations.jobs import JobType
 from closingbell.repositories import history
 from closingbell.repositories.history import Story
 from resources.tracker import trigger_of

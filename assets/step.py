@@ -10,10 +10,10 @@ from typing import Any
 import dagster as dg
 
 from assets.partitions import BACKFILL, SESSIONS
-from closingbell import runtime
 from closingbell.batch.report import StepReport
 from closingbell.errors import ClosingBellError
-from closingbell.jobs import STEPS, JobType
+from closingbell.install import runtime
+from closingbell.operations.jobs import STEPS, JobType
 from closingbell.repositories import history
 from closingbell.repositories.database import Database
 from closingbell.repositories.history import Story

@@ -21,7 +21,7 @@ from benchmarks.factors import one_session, one_year
 from benchmarks.portfolios import portfolios
 from benchmarks.result import Row
 from benchmarks.uploads import uploads
-from closingbell.postgres import EmbeddedPostgres
+from closingbell.install.postgres import EmbeddedPostgres
 from closingbell.repositories import schema
 from closingbell.repositories.database import Database
 

@@ -20,11 +20,11 @@ from benchmarks.generated import LAST, SYMBOLS, calendar, fill_market, last_sess
 from benchmarks.result import Row, tell
 from closingbell.arrays import Floats
 from closingbell.batch.factors import compute_factors
-from closingbell.factor_definitions import FACTORS, LONGEST_WINDOW, REGRESSOR_FUNDS, Method
-from closingbell.factors import RIDGE_ALPHA, estimate_factors, simple_returns
+from closingbell.calculations.factor_definitions import FACTORS, LONGEST_WINDOW, REGRESSOR_FUNDS, Method
+from closingbell.calculations.factors import RIDGE_ALPHA, estimate_factors, simple_returns
+from closingbell.market.instruments import Instruments, Kind
 from closingbell.repositories import prices, universe
 from closingbell.repositories.database import Database, driver
-from closingbell.repositories.universe import Instruments, Kind
 
 SAMPLE = 200
 YEAR = 250

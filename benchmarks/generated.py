@@ -8,12 +8,12 @@ import numpy as np
 from sqlalchemy import text
 
 from closingbell.arrays import Dates, Floats, Ints
-from closingbell.calendar import SessionCalendar
-from closingbell.factor_definitions import REGRESSOR_FUNDS
+from closingbell.calculations.factor_definitions import REGRESSOR_FUNDS
+from closingbell.market.calendar import SessionCalendar
+from closingbell.market.instruments import Kind
 from closingbell.repositories import factors, universe
 from closingbell.repositories.copying import Column, copy_rows
 from closingbell.repositories.database import Database, driver, ensure_year_partitions
-from closingbell.repositories.universe import Kind
 
 SEED = 20221228
 LAST = date(2022, 12, 28)

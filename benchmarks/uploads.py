@@ -26,14 +26,14 @@ from benchmarks.generated import LAST, calendar
 from benchmarks.result import Row, tell
 from closingbell import accounts
 from closingbell.accounts import Uploader
-from closingbell.jobs import lease_of
-from closingbell.onboarding import Onboarding
+from closingbell.batch.onboarding import Onboarding
+from closingbell.ledger.uploads import PortfolioForm, read_positions
+from closingbell.market.instruments import Kind
+from closingbell.operations.jobs import lease_of
 from closingbell.providers.demo import DemoProvider
 from closingbell.repositories import queue, universe
 from closingbell.repositories.database import Database
 from closingbell.repositories.queue import Wanted
-from closingbell.repositories.universe import Kind
-from closingbell.uploads import PortfolioForm, read_positions
 
 KNOWN = (
     *("AAPL", "AMD", "BAC", "BBY", "CVX", "GE", "HD", "JNJ", "JPM", "KO"),

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from assets.partitions import SESSIONS_PER_RUN
 from closingbell.errors import BatchError
-from closingbell.jobs import STEPS, JobType
+from closingbell.operations.jobs import STEPS, JobType
 from definitions import defs
 from resources.tracker import RANGE_END, RANGE_START, TRIGGER_TAG
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 
-from closingbell import runtime, seeding
+from closingbell.install import runtime, seeding
+from closingbell.install.seeding import Seeded
+from closingbell.install.settings import ROOT, Settings
 from closingbell.repositories import schema
 from closingbell.repositories.database import Database
-from closingbell.seeding import Seeded
-from closingbell.settings import ROOT, Settings
 
 DAGSTER_ENVIRONMENT = {
     # A run over many partitions would otherwise spend its time storing events one by one.

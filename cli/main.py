@@ -12,11 +12,11 @@ import typer
 from rich.console import Console
 
 from cli import install, services, summary
-from closingbell import runtime
 from closingbell.errors import ClosingBellError, ConfigurationError
-from closingbell.jobs import JobType, batches, require_available
-from closingbell.seeding import YEAR
-from closingbell.settings import load_settings
+from closingbell.install import runtime
+from closingbell.install.seeding import YEAR
+from closingbell.install.settings import load_settings
+from closingbell.operations.jobs import JobType, batches, require_available
 
 app = typer.Typer(
     no_args_is_help=True,

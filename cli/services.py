@@ -15,9 +15,9 @@ from types import FrameType
 
 from rich.console import Console
 
-from closingbell import runtime
 from closingbell.errors import ClosingBellError, ConfigurationError, DatabaseError
-from closingbell.settings import ROOT, Settings
+from closingbell.install import runtime
+from closingbell.install.settings import ROOT, Settings
 
 HOST = "127.0.0.1"
 START_TIMEOUT_SECONDS = 120

@@ -12,15 +12,15 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.summary import show_portfolios
-from closingbell import runtime
-from closingbell.calendar import NEW_YORK
-from closingbell.freshness import next_batch
-from closingbell.jobs import DUE, batches
+from closingbell.analytics.freshness import next_batch
+from closingbell.install import runtime
+from closingbell.install.settings import load_settings
+from closingbell.market.calendar import NEW_YORK
+from closingbell.operations.jobs import DUE, batches
 from closingbell.repositories import history, inspection, queue
 from closingbell.repositories.database import Connection
 from closingbell.repositories.queue import Waiting
-from closingbell.settings import load_settings
-from closingbell.tables import BatchRun
+from closingbell.repositories.tables import BatchRun
 from resources.tracker import ACTIVE, Job, views
 
 TABLES = ("market_data_cache", "symbol_factor_exposures", "symbol_daily_metrics", "portfolio_snapshots")

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from closingbell import runtime
-from closingbell.factor_definitions import FACTORS
+from closingbell.calculations.factor_definitions import FACTORS
+from closingbell.install import runtime
+from closingbell.install.settings import load_settings
+from closingbell.market.instruments import Kind
 from closingbell.repositories import inspection, universe
-from closingbell.repositories.universe import Kind
-from closingbell.settings import load_settings
 
 if TYPE_CHECKING:
     from cli.backfill import Outcome

@@ -37,3 +37,15 @@ class ProviderError(BatchError):
     """The market-data provider fails as a whole, in a way that can pass."""
 
     transient = True
+
+
+class NotFoundError(ClosingBellError):
+    """There is no such row, or it is somebody else's."""
+
+
+class ConflictError(ClosingBellError):
+    """The request contradicts what is stored."""
+
+    def __init__(self, code: str, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.code = code

@@ -7,7 +7,7 @@ import logging
 import urllib.request
 from collections.abc import Sequence
 
-from closingbell.alerts import Alert, Level
+from closingbell.operations.alerts import Alert, Level
 
 logger = logging.getLogger("closingbell.alerts")
 

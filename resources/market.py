@@ -6,8 +6,8 @@ from datetime import date, datetime
 
 import dagster as dg
 
-from closingbell import runtime
-from closingbell.calendar import SessionCalendar
+from closingbell.install import runtime
+from closingbell.market.calendar import SessionCalendar
 from closingbell.providers.base import MarketDataProvider
 
 

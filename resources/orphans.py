@@ -11,7 +11,7 @@ from time import sleep
 
 import dagster as dg
 
-from closingbell.jobs import lease_of
+from closingbell.operations.jobs import lease_of
 from closingbell.repositories import history
 from closingbell.repositories.database import LEASE_CHECK_SECONDS, Database
 

@@ -7,9 +7,9 @@ from datetime import date
 
 import dagster as dg
 
-from closingbell.calendar import SessionCalendar
-from closingbell.jobs import STEPS, JobType
-from closingbell.planning import unfinished_sessions
+from closingbell.market.calendar import SessionCalendar
+from closingbell.operations.jobs import STEPS, JobType
+from closingbell.operations.planning import unfinished_sessions
 
 
 def materialized_sessions(instance: dg.DagsterInstance, assets: Sequence[str]) -> dict[str, set[date]]:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 
-from closingbell.jobs import JobType
+from closingbell.operations.jobs import JobType
 
 RUNS_KEPT = timedelta(days=90)
 

@@ -9,9 +9,9 @@ from datetime import UTC, date, datetime
 import dagster as dg
 
 from closingbell.errors import ClosingBellError
-from closingbell.jobs import STEPS, JobRunningError, JobType, require_available
+from closingbell.install.settings import load_settings
+from closingbell.operations.jobs import STEPS, JobRunningError, JobType, require_available
 from closingbell.repositories.database import Database
-from closingbell.settings import load_settings
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 PARTITION = "dagster/partition"

@@ -7,8 +7,8 @@ from contextlib import ExitStack, contextmanager
 
 import dagster as dg
 
-from closingbell import runtime
-from closingbell.jobs import POOLS, lease_of
+from closingbell.install import runtime
+from closingbell.operations.jobs import POOLS, lease_of
 from closingbell.repositories.database import Database
 from resources.tracker import types_of
 

@@ -12,9 +12,9 @@ import dagster as dg
 
 from assets.partitions import SESSIONS_PER_RUN
 from assets.step import FRESHNESS_JOB
-from closingbell.calendar import NEW_YORK
-from closingbell.jobs import DUE, JobType, batches
-from closingbell.planning import adjacent_runs, portfolio_readiness
+from closingbell.market.calendar import NEW_YORK
+from closingbell.operations.jobs import DUE, JobType, batches
+from closingbell.operations.planning import adjacent_runs, portfolio_readiness
 from closingbell.repositories import queue
 from closingbell.repositories.database import Database
 from resources.market import Market

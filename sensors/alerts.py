@@ -8,15 +8,15 @@ from datetime import datetime, time, timedelta
 
 import dagster as dg
 
-from closingbell import runtime
-from closingbell.alerts import Alert, batch_alerts, behind_alert, late_alert, onboarding_alert
-from closingbell.calendar import NEW_YORK
-from closingbell.freshness import measure_freshness
-from closingbell.jobs import DUE, JobType, batches
-from closingbell.planning import START_PATIENCE, last_due
+from closingbell.analytics.freshness import measure_freshness
+from closingbell.install import runtime
+from closingbell.install.settings import load_settings
+from closingbell.market.calendar import NEW_YORK
+from closingbell.operations.alerts import Alert, batch_alerts, behind_alert, late_alert, onboarding_alert
+from closingbell.operations.jobs import DUE, JobType, batches
+from closingbell.operations.planning import START_PATIENCE, last_due
 from closingbell.repositories import history, queue
 from closingbell.repositories.database import Connection
-from closingbell.settings import load_settings
 from resources.alerting import send
 from resources.market import Market
 from resources.progress import unfinished

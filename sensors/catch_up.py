@@ -8,14 +8,14 @@ from datetime import date, datetime, timedelta
 import dagster as dg
 
 from assets.jobs import BATCH_JOBS
-from closingbell import runtime
-from closingbell.jobs import DUE, JobType, batches
-from closingbell.onboarding import look
-from closingbell.planning import SYMBOL_BATCH_PATIENCE, last_due
+from closingbell.batch.onboarding import look
+from closingbell.install import runtime
+from closingbell.install.settings import load_settings
+from closingbell.operations.jobs import DUE, JobType, batches
+from closingbell.operations.planning import SYMBOL_BATCH_PATIENCE, last_due
 from closingbell.repositories import factors, history
 from closingbell.repositories.database import Database
 from closingbell.repositories.history import Story
-from closingbell.settings import load_settings
 from resources.market import Market
 from resources.progress import unfinished
 from resources.tracker import ACTIVE, RANGE_END, RANGE_START, types_of

@@ -8,8 +8,8 @@ from time import monotonic
 import dagster as dg
 
 from assets.onboarding import symbol_onboarding
-from closingbell import runtime
-from closingbell.onboarding import look
+from closingbell.batch.onboarding import look
+from closingbell.install import runtime
 from closingbell.repositories.queue import Listener
 from resources.tracker import ACTIVE
 from resources.warehouse import Warehouse

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from closingbell import runtime
+from closingbell.install import runtime
 from resources.orphans import end_orphans
 from resources.warehouse import Warehouse
 

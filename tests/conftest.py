@@ -13,11 +13,11 @@ import pytest
 from cli.install import DAGSTER_ENVIRONMENT
 from closingbell.batch.factors import compute_factors
 from closingbell.batch.prices import refresh_prices
-from closingbell.postgres import EmbeddedPostgres
+from closingbell.install.postgres import EmbeddedPostgres
+from closingbell.install.seeding import seed
 from closingbell.providers.demo import DemoProvider
 from closingbell.repositories import schema
 from closingbell.repositories.database import Database
-from closingbell.seeding import seed
 
 pytest.register_assert_rewrite("plant", "plant_on_dagster", "provider_contract", "serving", "uploading")
 

@@ -19,19 +19,21 @@ from provider_contract import nyse
 from sqlalchemy import text
 
 from cli.install import prepare
-from closingbell import runtime
 from closingbell.batch.companies import refresh_fundamentals, refresh_profiles
 from closingbell.batch.factors import compute_factors
 from closingbell.batch.metrics import compute_metrics
 from closingbell.batch.portfolios import compute_exposures, compute_snapshots
 from closingbell.batch.prices import refresh_option_prices, refresh_prices
 from closingbell.batch.report import StepReport
-from closingbell.postgres import EmbeddedPostgres
-from closingbell.providers.base import Answer, Bars, MarketDataProvider, OptionContract, Profile, Statements
+from closingbell.install import runtime
+from closingbell.install.postgres import EmbeddedPostgres
+from closingbell.install.settings import load_settings
+from closingbell.market.bars import Bars
+from closingbell.market.instruments import OptionContract
+from closingbell.providers.base import Answer, MarketDataProvider, Profile, Statements
 from closingbell.repositories import inspection
 from closingbell.repositories.database import Database
-from closingbell.settings import load_settings
-from closingbell.tables import Table
+from closingbell.repositories.tables import Table
 
 LAST = date(2022, 12, 28)
 """The latest session of the demo provider."""

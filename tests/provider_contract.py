@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from closingbell.calendar import SessionCalendar
+from closingbell.market.bars import Bars
+from closingbell.market.calendar import SessionCalendar
+from closingbell.market.instruments import OptionContract
 from closingbell.providers.base import (
     BALANCE_LINES,
     CASH_FLOW_LINES,
     INCOME_LINES,
     Answer,
-    Bars,
     MarketDataProvider,
-    OptionContract,
     Outcome,
     Statement,
 )

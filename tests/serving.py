@@ -20,11 +20,11 @@ from plant import LAST, Install, await_row, last_sessions
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from closingbell.calendar import NEW_YORK
 from closingbell.errors import DatabaseError
-from closingbell.jobs import PORTFOLIO_STEPS, SYMBOL_STEPS, lease_of
+from closingbell.install.settings import ROOT
+from closingbell.market.calendar import NEW_YORK
+from closingbell.operations.jobs import PORTFOLIO_STEPS, SYMBOL_STEPS, lease_of
 from closingbell.repositories.database import Database, dagster_url_beside
-from closingbell.settings import ROOT
 from resources.tracker import RANGE_END, RANGE_START
 
 SESSIONS = last_sessions(70)
@@ -166,7 +166,7 @@ from concurrent.futures import ThreadPoolExecutor
 import dagster as dg
 from closingbell.batch.factors import compute_factors
 from closingbell.batch.prices import refresh_prices
-from closingbell.jobs import JobRunningError, JobType
+from closingbell.operations.jobs import JobRunningError, JobType
 from closingbell.repositories.database import Database
 from datetime import date
 from resources.tracker import JobTracker, launcher

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from closingbell.adjustment import adjusted_close, restated
-from closingbell.factors import simple_returns
-from closingbell.providers.base import ActionKind, CorporateAction
+from closingbell.calculations.factors import simple_returns
+from closingbell.market.adjustment import adjusted_close, restated
+from closingbell.market.bars import ActionKind, CorporateAction
 
 DAYS = np.arange("2024-01-01", "2024-01-11", dtype="datetime64[D]")
 

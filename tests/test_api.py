@@ -15,10 +15,10 @@ from plant import LAST, Install, copy_of, hashes, this_process_on
 from sqlalchemy import text
 from uploading import FORM, HEADER, STOCKS, client_of, csv_of, forget_symbol, learn, rows_of, upload, write_portfolios
 
-from closingbell.postgres import EmbeddedPostgres
+from closingbell.install.postgres import EmbeddedPostgres
+from closingbell.ledger.uploads import MAX_BYTES, TEMPLATE
 from closingbell.providers.demo import DemoProvider
 from closingbell.repositories.database import Database
-from closingbell.uploads import MAX_BYTES, TEMPLATE
 
 RANGE = "RRC"
 """A stock that the tests let the plant forget, so that it can be learnt."""

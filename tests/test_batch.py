@@ -20,14 +20,15 @@ from sqlalchemy import text
 from closingbell.batch.factors import compute_factors
 from closingbell.batch.portfolios import compute_exposures, compute_snapshots
 from closingbell.batch.prices import refresh_prices
+from closingbell.calculations.factor_definitions import FACTORS
 from closingbell.errors import BatchError, ClosingBellError
-from closingbell.factor_definitions import FACTORS
-from closingbell.postgres import EmbeddedPostgres
-from closingbell.providers.base import ActionKind, Answer, CorporateAction, Outcome, Profile, Statements
+from closingbell.install.postgres import EmbeddedPostgres
+from closingbell.market.bars import ActionKind, CorporateAction
+from closingbell.market.instruments import Kind
+from closingbell.providers.base import Answer, Outcome, Profile, Statements
 from closingbell.providers.demo import DEMO_STOCKS, DemoProvider
 from closingbell.repositories import inspection, universe
 from closingbell.repositories.database import Database
-from closingbell.repositories.universe import Kind
 
 SHORT = last_sessions(25)
 

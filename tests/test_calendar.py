@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from provider_contract import nyse
 
 from assets.partitions import session_partitions
-from closingbell.calendar import FIRST_DAY, NEW_YORK, SessionCalendar
+from closingbell.analytics.freshness import BATCH_TIME, next_batch
 from closingbell.errors import ConfigurationError
-from closingbell.freshness import BATCH_TIME, next_batch
-from closingbell.runtime import YEARS_AHEAD
+from closingbell.install.runtime import YEARS_AHEAD
+from closingbell.market.calendar import FIRST_DAY, NEW_YORK, SessionCalendar
 
 FIRST_PARTITION = date(2001, 1, 2)
 YEAR = date(2022, 1, 3), date(2022, 12, 30)

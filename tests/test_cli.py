@@ -10,7 +10,7 @@ import pytest
 from plant import LAST, Install, await_writer, copy_of, hashes, last_sessions, run_batch
 from sqlalchemy import text
 
-from closingbell.postgres import EmbeddedPostgres
+from closingbell.install.postgres import EmbeddedPostgres
 from closingbell.providers.demo import DemoProvider
 from closingbell.repositories.database import Database
 

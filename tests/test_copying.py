@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from closingbell.repositories.copying import BLOCK_ROWS, Column, array_cursor, copy_rows
 from closingbell.repositories.database import Database, driver
-from closingbell.tables import QUALITY_FLAGS
+from closingbell.repositories.tables import QUALITY_FLAGS
 
 TYPES = {
     "place": "integer",

@@ -18,20 +18,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from provider_contract import ProviderContract, Range, assert_same_bars, bars_of, nyse, value
 
-from closingbell.calendar import SessionCalendar
-from closingbell.demo import demo_portfolios
 from closingbell.errors import ConfigurationError
-from closingbell.ledger import NewPortfolio, NewPosition
-from closingbell.occ import parse_occ
+from closingbell.install.demo_portfolios import demo_portfolios
+from closingbell.ledger.entries import NewPortfolio, NewPosition
+from closingbell.market.calendar import SessionCalendar
+from closingbell.market.instruments import OptionContract
+from closingbell.market.occ import parse_occ
 from closingbell.providers import provider_named
-from closingbell.providers.base import (
-    BALANCE_LINES,
-    CASH_FLOW_LINES,
-    INCOME_LINES,
-    MarketDataProvider,
-    OptionContract,
-    Outcome,
-)
+from closingbell.providers.base import BALANCE_LINES, CASH_FLOW_LINES, INCOME_LINES, MarketDataProvider, Outcome
 from closingbell.providers.demo import (
     DEMO_FUNDS,
     DEMO_STOCKS,

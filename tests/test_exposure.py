@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from closingbell.arrays import Floats, Ints
-from closingbell.exposure import PricedLots, factor_exposures, position_exposures
+from closingbell.calculations.exposure import PricedLots, factor_exposures, position_exposures
 
 NAN = float("nan")
 

@@ -17,7 +17,7 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
 from closingbell.arrays import Floats
-from closingbell.factor_definitions import (
+from closingbell.calculations.factor_definitions import (
     FACTORS,
     LONGEST_WINDOW,
     PROVIDER_FACTOR,
@@ -25,7 +25,7 @@ from closingbell.factor_definitions import (
     FactorDefinition,
     Method,
 )
-from closingbell.factors import FactorEstimates, Quality, estimate_factors, simple_returns
+from closingbell.calculations.factors import FactorEstimates, Quality, estimate_factors, simple_returns
 from closingbell.providers.demo import DEMO_FUNDS, DEMO_STOCKS, DemoProvider
 
 SYMBOLS = (*DEMO_STOCKS, *DEMO_FUNDS)

@@ -33,10 +33,10 @@ from serving import (
 from sqlalchemy import text
 from uploading import csv_of, forget_symbol, rows_of, upload
 
-from closingbell.postgres import EmbeddedPostgres
+from closingbell.install.postgres import EmbeddedPostgres
+from closingbell.install.settings import ROOT
 from closingbell.providers.demo import DemoProvider
 from closingbell.repositories.database import Database
-from closingbell.settings import ROOT
 
 
 def test_a_night_whose_daemon_dies_between_its_tick_and_its_run_is_computed_once(

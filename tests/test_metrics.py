@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from provider_contract import nyse
 
-from closingbell.metrics import SymbolMetrics, symbol_metrics
+from closingbell.calculations.metrics import SymbolMetrics, symbol_metrics
 
 SESSIONS = nyse().session_array(pd.Timestamp("2019-11-01").date(), pd.Timestamp("2021-03-31").date())
 WANTED = 60

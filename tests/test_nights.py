@@ -18,10 +18,10 @@ from plant_on_dagster import Plant, plant_in
 from provider_contract import nyse
 from sqlalchemy import text
 
-from closingbell import runtime
-from closingbell.calendar import NEW_YORK
-from closingbell.jobs import PORTFOLIO_STEPS, SYMBOL_STEPS, JobType
-from closingbell.postgres import EmbeddedPostgres
+from closingbell.install import runtime
+from closingbell.install.postgres import EmbeddedPostgres
+from closingbell.market.calendar import NEW_YORK
+from closingbell.operations.jobs import PORTFOLIO_STEPS, SYMBOL_STEPS, JobType
 from closingbell.providers.demo import DemoProvider
 from closingbell.repositories import records
 from definitions import defs

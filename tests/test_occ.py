@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from closingbell.occ import format_occ, parse_occ
-from closingbell.providers.base import OptionContract
+from closingbell.market.instruments import OptionContract
+from closingbell.market.occ import format_occ, parse_occ
 
 APPLE = OptionContract("AAPL230120C00150000", "AAPL", date(2023, 1, 20), is_call=True, strike=Decimal(150))
 

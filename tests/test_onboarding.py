@@ -25,18 +25,19 @@ from closingbell import accounts
 from closingbell.accounts import Uploader
 from closingbell.batch.factors import compute_factors
 from closingbell.batch.metrics import compute_metrics
-from closingbell.jobs import JobType, lease_of
-from closingbell.ledger import NewPosition
-from closingbell.occ import parse_occ
-from closingbell.onboarding import look
-from closingbell.postgres import EmbeddedPostgres
-from closingbell.providers.base import Answer, Bars, Outcome
+from closingbell.batch.onboarding import look
+from closingbell.install.postgres import EmbeddedPostgres
+from closingbell.ledger.entries import NewPosition
+from closingbell.ledger.uploads import PortfolioForm, read_positions
+from closingbell.market.bars import Bars
+from closingbell.market.instruments import Kind
+from closingbell.market.occ import parse_occ
+from closingbell.operations.jobs import JobType, lease_of
+from closingbell.providers.base import Answer, Outcome
 from closingbell.providers.demo import DemoProvider
 from closingbell.repositories import inspection, queue, records, universe
 from closingbell.repositories.database import Database
 from closingbell.repositories.queue import LeaseLostError, Wanted
-from closingbell.repositories.universe import Kind
-from closingbell.uploads import PortfolioForm, read_positions
 from definitions import defs
 from resources import Market, Warehouse
 

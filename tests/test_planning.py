@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from provider_contract import nyse
 
-from closingbell.calendar import NEW_YORK
-from closingbell.planning import (
+from closingbell.market.calendar import NEW_YORK
+from closingbell.operations.planning import (
     HEALED_SESSIONS,
     adjacent_runs,
     last_due,

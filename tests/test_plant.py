@@ -16,9 +16,17 @@ from rich.console import Console
 from sqlalchemy import text
 
 from cli.backfill import Outcome, backfill
-from closingbell import runtime
 from closingbell.errors import BatchError, ConfigurationError
-from closingbell.jobs import PORTFOLIO_STEPS, STEPS, SYMBOL_STEPS, JobRunningError, JobType, batches, lease_of
+from closingbell.install import runtime
+from closingbell.operations.jobs import (
+    PORTFOLIO_STEPS,
+    STEPS,
+    SYMBOL_STEPS,
+    JobRunningError,
+    JobType,
+    batches,
+    lease_of,
+)
 from closingbell.repositories import history
 from closingbell.repositories.history import Story
 from definitions import defs

@@ -16,14 +16,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from closingbell.postgres import MAX_SOCKET_PATH, EmbeddedPostgres
+from closingbell.install.postgres import MAX_SOCKET_PATH, EmbeddedPostgres
+from closingbell.install.settings import ROOT
 from closingbell.repositories.database import Database
-from closingbell.settings import ROOT
 
 HOLD = """
 import sys
 from pathlib import Path
-from closingbell.postgres import EmbeddedPostgres
+from closingbell.install.postgres import EmbeddedPostgres
 server = EmbeddedPostgres(Path(sys.argv[1]))
 server.acquire()
 print("up", flush=True)
@@ -139,7 +139,7 @@ def test_an_ordinary_user_runs_it_as_themself() -> None:
 
     def works(program: str) -> bool:
         with suppress(PermissionError):
-            return run_as_nobody(program, "import closingbell.postgres").returncode == 0
+            return run_as_nobody(program, "import closingbell.install.postgres").returncode == 0
         return False
 
     program = next(filter(works, [sys.executable, "/usr/bin/python3"]), None)

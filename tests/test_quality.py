@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from closingbell.providers.base import ActionKind, Bars, CorporateAction
-from closingbell.quality import check_bars
+from closingbell.market.bars import ActionKind, Bars, CorporateAction
+from closingbell.market.quality import check_bars
 
 SESSIONS = np.array(["2024-01-02", "2024-01-03", "2024-01-04", "2024-01-05", "2024-01-08"], dtype="datetime64[D]")
 LAST = date(2024, 1, 8)

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from closingbell.errors import DatabaseError
-from closingbell.postgres import EmbeddedPostgres
+from closingbell.install.postgres import EmbeddedPostgres
 from closingbell.repositories import schema
 from closingbell.repositories.database import Database, ensure_year_partitions
 

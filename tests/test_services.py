@@ -33,7 +33,7 @@ from serving import (
 from sqlalchemy import text
 from uploading import csv_of, forget_symbol, rows_of, upload
 
-from closingbell.postgres import EmbeddedPostgres
+from closingbell.install.postgres import EmbeddedPostgres
 from closingbell.providers.demo import DemoProvider
 from closingbell.repositories.database import Database
 

@@ -15,9 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from closingbell.ledger import NewPosition
-from closingbell.occ import OptionContract, format_occ
-from closingbell.uploads import (
+from closingbell.ledger.entries import NewPosition
+from closingbell.ledger.uploads import (
     COLUMNS,
     MAX_BYTES,
     MAX_ROWS,
@@ -30,6 +29,8 @@ from closingbell.uploads import (
     read_position,
     read_positions,
 )
+from closingbell.market.instruments import OptionContract
+from closingbell.market.occ import format_occ
 
 TODAY = date(2026, 11, 24)
 HEADER = "Symbol,Quantity,Entry Price Per Share,Entry Date"

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from closingbell import valuation
 from closingbell.arrays import Dates, Ints
-from closingbell.valuation import (
+from closingbell.calculations import valuation
+from closingbell.calculations.valuation import (
     Actions,
     Flows,
     Lots,

@@ -12,10 +12,10 @@ from plant import LAST
 from provider_contract import nyse
 from sqlalchemy import text
 
+from closingbell.batch.onboarding import Onboarding, Outcomes
 from closingbell.batch.portfolios import compute_exposures, compute_snapshots
 from closingbell.batch.prices import HISTORY_SESSIONS
-from closingbell.jobs import lease_of
-from closingbell.onboarding import Onboarding, Outcomes
+from closingbell.operations.jobs import lease_of
 from closingbell.providers.base import MarketDataProvider
 from closingbell.repositories.database import Database
 

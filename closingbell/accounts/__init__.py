@@ -1,9 +1,9 @@
 """What users do with their portfolios: upload, look, correct; and how far the plant is with what they asked for."""
 
-from closingbell.accounts.errors import ConflictError, NotFoundError
 from closingbell.accounts.positions import DataStatus, OwnPosition, Position, list_positions
 from closingbell.accounts.progress import Progress, State, calculate, progress, require
 from closingbell.accounts.uploading import Uploaded, Uploader, upload
+from closingbell.errors import ConflictError, NotFoundError
 
 __all__ = [
     "ConflictError",

@@ -10,16 +10,16 @@ from decimal import Decimal
 from difflib import get_close_matches
 from typing import Literal
 
-from closingbell.accounts.errors import ConflictError, NotFoundError
 from closingbell.accounts.progress import require
 from closingbell.accounts.uploading import PATIENCE, wanted, write_now
 from closingbell.batch.portfolios import CONTRACT_SIZE, PositionValue, first_price_day, value_positions
-from closingbell.calendar import SessionCalendar
-from closingbell.ledger import OPTIONS, PRIVATE, NewPosition
+from closingbell.errors import ConflictError, NotFoundError
+from closingbell.ledger.entries import OPTIONS, PRIVATE, NewPosition
+from closingbell.ledger.uploads import read_position
+from closingbell.market.calendar import SessionCalendar
 from closingbell.repositories import accounts, portfolios, queue, records
 from closingbell.repositories.accounts import Account, Held
 from closingbell.repositories.database import Connection, Database
-from closingbell.uploads import read_position
 
 SUGGESTIONS = 3
 

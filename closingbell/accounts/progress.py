@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from closingbell.accounts.errors import NotFoundError
 from closingbell.accounts.uploading import PATIENCE
-from closingbell.calendar import SessionCalendar
-from closingbell.jobs import STEPS, JobType
-from closingbell.onboarding import write_portfolios
+from closingbell.batch.onboarding import write_portfolios
+from closingbell.errors import NotFoundError
+from closingbell.market.calendar import SessionCalendar
+from closingbell.operations.jobs import STEPS, JobType
 from closingbell.repositories import accounts, factors, history
 from closingbell.repositories.accounts import Account
 from closingbell.repositories.database import Connection, Database

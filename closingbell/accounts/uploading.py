@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from time import monotonic
 
-from closingbell.accounts.errors import ConflictError
+from closingbell.batch.onboarding import write_portfolios
 from closingbell.batch.portfolios import first_price_day
-from closingbell.calendar import SessionCalendar
-from closingbell.ledger import PRIVATE, NewPortfolio, NewPosition
-from closingbell.onboarding import write_portfolios
+from closingbell.errors import ConflictError
+from closingbell.ledger.entries import PRIVATE, NewPortfolio, NewPosition
+from closingbell.ledger.uploads import Code, Detail, PortfolioForm, RejectedError
+from closingbell.market.calendar import SessionCalendar
+from closingbell.market.instruments import Kind
 from closingbell.repositories import accounts, factors, portfolios, queue
 from closingbell.repositories.database import Connection, Database
 from closingbell.repositories.portfolios import BusyError
 from closingbell.repositories.queue import Wanted
-from closingbell.repositories.universe import Kind
-from closingbell.uploads import Code, Detail, PortfolioForm, RejectedError
 
 logger = logging.getLogger("closingbell.onboarding")
 

@@ -8,10 +8,10 @@ from datetime import date
 from typing import TypeVar
 
 from closingbell.batch.report import StepReport
+from closingbell.market.instruments import Instruments, Kind
 from closingbell.providers.base import Answer, MarketDataProvider
 from closingbell.repositories import companies, universe
 from closingbell.repositories.database import Database
-from closingbell.repositories.universe import Instruments, Kind
 
 logger = logging.getLogger(__name__)
 

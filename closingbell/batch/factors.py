@@ -11,13 +11,13 @@ import numpy as np
 
 from closingbell.arrays import Dates, Floats
 from closingbell.batch.report import StepReport
-from closingbell.calendar import SessionCalendar
+from closingbell.calculations.factor_definitions import FACTORS, LONGEST_WINDOW, MARKET_FACTOR, REGRESSOR_FUNDS
+from closingbell.calculations.factors import FactorEstimates, Quality, estimate_factors, simple_returns
 from closingbell.errors import ConfigurationError
-from closingbell.factor_definitions import FACTORS, LONGEST_WINDOW, MARKET_FACTOR, REGRESSOR_FUNDS
-from closingbell.factors import FactorEstimates, Quality, estimate_factors, simple_returns
+from closingbell.market.calendar import SessionCalendar
+from closingbell.market.instruments import Instruments, Kind
 from closingbell.repositories import companies, factors, prices, universe
 from closingbell.repositories.database import Connection, Database
-from closingbell.repositories.universe import Instruments, Kind
 
 logger = logging.getLogger(__name__)
 

@@ -9,12 +9,12 @@ import numpy as np
 
 from closingbell.batch.prices import HISTORY_SESSIONS
 from closingbell.batch.report import StepReport
-from closingbell.calendar import SessionCalendar
+from closingbell.calculations.metrics import symbol_metrics
 from closingbell.errors import ConfigurationError
-from closingbell.metrics import symbol_metrics
+from closingbell.market.calendar import SessionCalendar
+from closingbell.market.instruments import Instruments, Kind
 from closingbell.repositories import companies, metrics, prices, universe
 from closingbell.repositories.database import Connection, Database
-from closingbell.repositories.universe import Instruments, Kind
 
 LOCK = "symbol_metrics"
 

@@ -12,16 +12,9 @@ import numpy as np
 
 from closingbell.arrays import Bools, Dates, Floats, Ints
 from closingbell.batch.report import StepReport
-from closingbell.calendar import SessionCalendar
-from closingbell.errors import BatchError
-from closingbell.exposure import PricedLots, factor_exposures, position_exposures
-from closingbell.factor_definitions import FACTORS, MARKET_FACTOR
-from closingbell.providers.base import ActionKind, CorporateAction
-from closingbell.repositories import companies, factors, portfolios, prices, snapshots, universe
-from closingbell.repositories.database import Connection, Database
-from closingbell.repositories.portfolios import Ledger
-from closingbell.repositories.universe import Kind
-from closingbell.valuation import (
+from closingbell.calculations.exposure import PricedLots, factor_exposures, position_exposures
+from closingbell.calculations.factor_definitions import FACTORS, MARKET_FACTOR
+from closingbell.calculations.valuation import (
     STALE_SESSIONS,
     Actions,
     Flows,
@@ -33,6 +26,13 @@ from closingbell.valuation import (
     group_weights,
     value_portfolios,
 )
+from closingbell.errors import BatchError
+from closingbell.market.bars import ActionKind, CorporateAction
+from closingbell.market.calendar import SessionCalendar
+from closingbell.market.instruments import Kind
+from closingbell.repositories import companies, factors, portfolios, prices, snapshots, universe
+from closingbell.repositories.database import Connection, Database
+from closingbell.repositories.portfolios import Ledger
 
 logger = logging.getLogger(__name__)
 

@@ -10,16 +10,17 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from closingbell.adjustment import adjusted_close, restated
 from closingbell.arrays import Bools, Dates, Floats
 from closingbell.batch.report import StepReport
-from closingbell.calendar import SessionCalendar
 from closingbell.errors import ConfigurationError
-from closingbell.providers.base import Answer, Bars, MarketDataProvider, Outcome
-from closingbell.quality import RefusedBar, check_bars
+from closingbell.market.adjustment import adjusted_close, restated
+from closingbell.market.bars import Bars
+from closingbell.market.calendar import SessionCalendar
+from closingbell.market.instruments import Instrument, Instruments, Kind
+from closingbell.market.quality import RefusedBar, check_bars
+from closingbell.providers.base import Answer, MarketDataProvider, Outcome
 from closingbell.repositories import prices, universe
 from closingbell.repositories.database import Connection, Database
-from closingbell.repositories.universe import Instrument, Instruments, Kind
 
 logger = logging.getLogger(__name__)
 

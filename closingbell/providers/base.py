@@ -14,7 +14,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
 
-from closingbell.arrays import Dates, Floats
+from closingbell.market.bars import Bars
+from closingbell.market.instruments import OptionContract
 
 
 class Outcome(StrEnum):
@@ -73,54 +74,6 @@ class Answer(Generic[T]):
         return cls(Outcome.OK, value)
 
 
-class ActionKind(StrEnum):
-    """Kinds of corporate action that change a price without a trade."""
-
-    SPLIT = "split"
-    DIVIDEND = "dividend"
-
-
-@dataclass(frozen=True, order=True)
-class CorporateAction:
-    """A split (value = new shares per old share) or cash dividend (value = money per share) on its ex-date."""
-
-    ex_date: date
-    kind: ActionKind
-    value: Decimal
-
-
-@dataclass(frozen=True)
-class Bars:
-    """Daily bars of one symbol, oldest first, as traded: not adjusted for any later split or dividend.
-
-    Parameters
-    ----------
-    sessions : ndarray of datetime64[D], shape (T,)
-    open, high, low, close : ndarray of float64, shape (T,)
-        NaN where the provider has no value.
-    volume : ndarray of float64, shape (T,)
-        Shares or contracts; NaN where unknown.
-    actions : tuple of CorporateAction
-        Those whose ex-date lies in the asked range.
-    source : str
-        Where the numbers come from, stored with every row (for example ``demo:real`` or ``yahoo``).
-    """
-
-    sessions: Dates
-    open: Floats
-    high: Floats
-    low: Floats
-    close: Floats
-    volume: Floats
-    source: str
-    actions: tuple[CorporateAction, ...] = ()
-
-    def __post_init__(self) -> None:
-        lengths = {len(a) for a in (self.sessions, self.open, self.high, self.low, self.close, self.volume)}
-        if len(lengths) != 1:
-            raise ValueError("the arrays of a Bars differ in length")
-
-
 @dataclass(frozen=True)
 class Profile:
     """What is known of a company or fund today. Everything but the name may be unknown.
@@ -166,17 +119,6 @@ class Statements:
 INCOME_LINES = ("revenue", "cost_of_revenue", "gross_profit", "operating_income", "net_income", "diluted_eps")
 BALANCE_LINES = ("cash", "total_assets", "total_debt", "total_liabilities", "total_equity")
 CASH_FLOW_LINES = ("operating_cash_flow", "capital_expenditure", "free_cash_flow", "dividends_paid")
-
-
-@dataclass(frozen=True)
-class OptionContract:
-    """A listed option; `symbol` is its OCC symbol, for example ``AAPL230120C00150000``."""
-
-    symbol: str
-    underlying: str
-    expiration: date
-    is_call: bool
-    strike: Decimal
 
 
 class MarketDataProvider(Protocol):

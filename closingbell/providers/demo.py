@@ -43,15 +43,9 @@ import numpy as np
 
 from closingbell.arrays import Dates, Floats
 from closingbell.errors import ConfigurationError
-from closingbell.providers.base import (
-    Answer,
-    Bars,
-    OptionContract,
-    Outcome,
-    Profile,
-    Statement,
-    Statements,
-)
+from closingbell.market.bars import Bars
+from closingbell.market.instruments import OptionContract
+from closingbell.providers.base import Answer, Outcome, Profile, Statement, Statements
 
 DEMO_STOCKS = (
     *("AAPL", "AMD", "BAC", "BBY", "CVX", "GE", "HD", "JNJ", "JPM", "KO"),

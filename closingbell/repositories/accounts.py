@@ -15,7 +15,7 @@ from sqlalchemy import Connection, RowMapping, text
 from sqlalchemy.dialects.postgresql import insert
 
 from closingbell.repositories import queue
-from closingbell.tables import PositionValuation, Upload
+from closingbell.repositories.tables import PositionValuation, Upload
 
 
 @dataclass(frozen=True)

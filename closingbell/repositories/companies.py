@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from closingbell.arrays import Dates, Floats, Ints
 from closingbell.providers.base import Profile, Statements
-from closingbell.tables import BalanceSheet, CashFlow, CompanyProfile, IncomeStatement
+from closingbell.repositories.tables import BalanceSheet, CashFlow, CompanyProfile, IncomeStatement
 
 STATEMENT_TABLES: dict[str, type[IncomeStatement | BalanceSheet | CashFlow]] = {
     "income": IncomeStatement,

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
 from closingbell.errors import DatabaseError
@@ -18,6 +18,7 @@ from closingbell.errors import DatabaseError
 __all__ = [
     "Connection",
     "Database",
+    "backend_of",
     "dagster_url",
     "dagster_url_beside",
     "driver",
@@ -50,6 +51,14 @@ def dagster_url_beside(url: str | URL) -> str:
     """Return the URL of the database named ``<name>_dagster`` on the same server."""
     ours = _postgresql(url)
     return dagster_url(ours.set(database=f"{ours.database}_dagster"))
+
+
+def backend_of(url: str) -> str:
+    """Return the name of the database system that a URL is for, such as ``postgresql``."""
+    try:
+        return _postgresql(url).get_backend_name()
+    except ArgumentError:
+        return "something unreadable"
 
 
 def _postgresql(url: str | URL) -> URL:

@@ -10,12 +10,12 @@ from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql import insert
 
 from closingbell.arrays import Dates, Floats, Ints
-from closingbell.factor_definitions import FACTORS
-from closingbell.factors import FactorEstimates
+from closingbell.calculations.factor_definitions import FACTORS
+from closingbell.calculations.factors import FactorEstimates
 from closingbell.repositories.copying import Column, array_cursor, copy_rows
 from closingbell.repositories.database import driver, ensure_year_partitions
 from closingbell.repositories.prices import FEW_SYMBOLS
-from closingbell.tables import QUALITY_FLAGS, FactorDefinitionRow
+from closingbell.repositories.tables import QUALITY_FLAGS, FactorDefinitionRow
 
 TABLE = "symbol_factor_exposures"
 

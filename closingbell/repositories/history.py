@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, JSONPATH, insert
 
-from closingbell.tables import BatchRun
+from closingbell.repositories.tables import BatchRun
 
 MAX_FAILED_ITEMS = 100
 """Failed items kept by name in a row; `items_failed` counts them all."""

@@ -9,8 +9,8 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, text
 
-from closingbell.factor_definitions import FACTORS
-from closingbell.tables import Table
+from closingbell.calculations.factor_definitions import FACTORS
+from closingbell.repositories.tables import Table
 
 JUMP = 0.5
 """A one-day move of an adjusted close beyond this is looked at."""

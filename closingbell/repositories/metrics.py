@@ -8,8 +8,8 @@ import numpy as np
 from sqlalchemy import Connection, text
 
 from closingbell.arrays import Dates, Floats, Ints
-from closingbell.metrics import SymbolMetrics
-from closingbell.quality import PRICE_DECIMALS
+from closingbell.calculations.metrics import SymbolMetrics
+from closingbell.market.quality import PRICE_DECIMALS
 from closingbell.repositories.companies import ProfileFigures
 from closingbell.repositories.copying import Column, copy_rows
 from closingbell.repositories.database import driver

@@ -15,11 +15,11 @@ from sqlalchemy.exc import OperationalError
 
 from closingbell.arrays import Bools, Dates, Floats, Ints
 from closingbell.errors import ClosingBellError
-from closingbell.ledger import PRIVATE, NewPortfolio, NewPosition
+from closingbell.ledger.entries import PRIVATE, NewPortfolio, NewPosition
 from closingbell.repositories import universe
 from closingbell.repositories.copying import array_cursor
 from closingbell.repositories.database import driver, take_lock
-from closingbell.tables import EquityChange, Portfolio, Position, PositionValuation
+from closingbell.repositories.tables import EquityChange, Portfolio, Position, PositionValuation
 
 NEVER = -(2**31) + 1
 """Stands for a missing date on the wire."""

@@ -12,13 +12,13 @@ from sqlalchemy import Connection, bindparam, delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from closingbell.arrays import Dates, Floats, Ints
-from closingbell.providers.base import ActionKind, Bars
-from closingbell.providers.base import CorporateAction as Action
-from closingbell.quality import PRICE_DECIMALS
-from closingbell.quality import RefusedBar as Refused
+from closingbell.market.bars import ActionKind, Bars
+from closingbell.market.bars import CorporateAction as Action
+from closingbell.market.quality import PRICE_DECIMALS
+from closingbell.market.quality import RefusedBar as Refused
 from closingbell.repositories.copying import Column, array_cursor, copy_rows
 from closingbell.repositories.database import driver, ensure_year_partitions
-from closingbell.tables import CorporateAction, RefusedBar
+from closingbell.repositories.tables import CorporateAction, RefusedBar
 
 TABLE = "market_data_cache"
 

@@ -14,10 +14,9 @@ from psycopg import Notify
 from sqlalchemy import Connection, RowMapping, text
 
 from closingbell.errors import ClosingBellError
-from closingbell.occ import OptionContract
+from closingbell.market.instruments import Kind, OptionContract
 from closingbell.repositories import universe
 from closingbell.repositories.database import driver
-from closingbell.repositories.universe import Kind
 
 CHANNEL = "symbol_requests"
 

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection, delete, text
 from sqlalchemy.dialects.postgresql import insert
 
-from closingbell.tables import ApiRequest, SymbolCorrection
+from closingbell.repositories.tables import ApiRequest, SymbolCorrection
 
 AGREEING_PORTFOLIOS = 3
 """How many portfolios must correct a ticker alike for it to be suggested to others."""

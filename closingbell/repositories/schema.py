@@ -13,14 +13,14 @@ from sqlalchemy import Connection
 
 from closingbell.errors import DatabaseError
 from closingbell.repositories.database import Database
-from closingbell.tables import PARTITIONED_BY_YEAR, Table
+from closingbell.repositories.tables import PARTITIONED_BY_YEAR, Table
 
 LOCK = "migrations"
 
 
 def _configuration() -> Config:
     config = Config()
-    config.set_main_option("script_location", str(files("closingbell.migrations")))
+    config.set_main_option("script_location", str(files("closingbell.repositories.migrations")))
     return config
 
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
 from closingbell.arrays import Bools, Dates, Floats, Ints
-from closingbell.exposure import FactorExposures, PositionExposures
+from closingbell.calculations.exposure import FactorExposures, PositionExposures
+from closingbell.calculations.valuation import Snapshots
 from closingbell.repositories.copying import Column, array_cursor, copy_rows
 from closingbell.repositories.database import driver, ensure_year_partitions
-from closingbell.valuation import Snapshots
 
 SNAPSHOTS = "portfolio_snapshots"
 PORTFOLIO_EXPOSURES = "factor_exposures"

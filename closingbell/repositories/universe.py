@@ -3,91 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
-from enum import StrEnum
 
-import numpy as np
 from sqlalchemy import ColumnElement, Connection, Text, any_, bindparam, cast, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
-from closingbell.arrays import Ints
-from closingbell.occ import OptionContract
-from closingbell.tables import Symbol
-
-
-class Kind(StrEnum):
-    """What a symbol stands for."""
-
-    EQUITY = "equity"
-    ETF = "etf"
-    OPTION = "option"
-
-
-@dataclass(frozen=True)
-class Instrument:
-    """One symbol of the universe.
-
-    Parameters
-    ----------
-    id : int
-    symbol : str
-    kind : Kind
-    history : tuple of date or None
-        The range for which the provider has answered.
-    contract : OptionContract or None
-    underlying_id : int or None
-    needed_from : date or None
-        Portfolios need prices from this day on.
-    followed_from : date or None
-        The first session that was computed for it; None: it has been followed from the beginning.
-    """
-
-    id: int
-    symbol: str
-    kind: Kind
-    history: tuple[date, date] | None
-    contract: OptionContract | None = None
-    underlying_id: int | None = None
-    needed_from: date | None = None
-    followed_from: date | None = None
-
-
-class Instruments(tuple[Instrument, ...]):
-    """The active instruments of some kinds, ordered by id; the columns of every matrix of the batch."""
-
-    __slots__ = ()
-
-    @property
-    def ids(self) -> Ints:
-        """Return their keys, shape (N,), ascending."""
-        return np.array([instrument.id for instrument in self], dtype=np.int64)
-
-    @property
-    def symbols(self) -> list[str]:
-        """Return their names, length N."""
-        return [instrument.symbol for instrument in self]
-
-    def computable(self, first: date, history: date) -> Instruments:
-        """Return those whose rows of a range can be computed.
-
-        A symbol that became active in the middle of a backfill of a time before it was followed has no prices of that
-        time: left out, the backfill leaves the rows that it would have left had it ended before.
-
-        Parameters
-        ----------
-        first : date
-            The range's first session.
-        history : date
-            The first session whose price the range needs.
-        """
-        return Instruments(
-            item
-            for item in self
-            if item.followed_from is None
-            or item.followed_from <= first
-            or (item.history is not None and item.history[0] <= history)
-        )
+from closingbell.market.instruments import Instrument, Instruments, Kind, OptionContract
+from closingbell.repositories.tables import Symbol
 
 
 def active(connection: Connection, kinds: Sequence[Kind]) -> Instruments:

@@ -7,9 +7,8 @@ from datetime import date
 from decimal import Decimal
 from typing import TypeVar
 
-from closingbell.ledger import OPTIONS, PRIVATE, PUBLIC, NewPosition
-from closingbell.occ import OptionContract, format_occ, parse_occ
-from closingbell.uploads.cells import (
+from closingbell.ledger.entries import OPTIONS, PRIVATE, PUBLIC, NewPosition
+from closingbell.ledger.uploads.cells import (
     BadCell,
     NumberRule,
     read_any_date,
@@ -18,7 +17,9 @@ from closingbell.uploads.cells import (
     read_past_date,
     read_symbol,
 )
-from closingbell.uploads.errors import Code, Detail, RejectedError, cut
+from closingbell.ledger.uploads.errors import Code, Detail, RejectedError, cut
+from closingbell.market.instruments import OptionContract
+from closingbell.market.occ import format_occ, parse_occ
 
 SYMBOL, QUANTITY, PRICE, ENTRY = "Symbol", "Quantity", "Entry Price Per Share", "Entry Date"
 CLASS, SUBTYPE = "Investment Class", "Investment Subtype"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from closingbell.arrays import Dates, Floats, Ints
-from closingbell.factors import simple_returns
+from closingbell.calculations.factors import simple_returns
 
 YEAR = 252
 QUARTER = 63

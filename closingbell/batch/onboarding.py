@@ -22,13 +22,14 @@ from closingbell.batch.metrics import LOCK as METRICS_LOCK
 from closingbell.batch.metrics import learn_metrics
 from closingbell.batch.portfolios import calculate_portfolios
 from closingbell.batch.prices import learn_prices
-from closingbell.calendar import SessionCalendar
-from closingbell.jobs import lease_of
-from closingbell.providers.base import Answer, Bars, MarketDataProvider, Outcome
+from closingbell.market.bars import Bars
+from closingbell.market.calendar import SessionCalendar
+from closingbell.market.instruments import Instruments
+from closingbell.operations.jobs import lease_of
+from closingbell.providers.base import Answer, MarketDataProvider, Outcome
 from closingbell.repositories import factors, portfolios, queue, universe
 from closingbell.repositories.database import Connection, Database
 from closingbell.repositories.queue import LeaseLostError, Refusal, Waiting
-from closingbell.repositories.universe import Instruments
 
 logger = logging.getLogger("closingbell.onboarding")
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from closingbell.calendar import SessionCalendar
-from closingbell.demo import demo_portfolios
-from closingbell.factor_definitions import REGRESSOR_FUNDS
+from closingbell.calculations.factor_definitions import REGRESSOR_FUNDS
+from closingbell.install.demo_portfolios import demo_portfolios
+from closingbell.market.calendar import SessionCalendar
+from closingbell.market.instruments import Kind
 from closingbell.providers.base import MarketDataProvider
 from closingbell.providers.demo import DEMO_FUNDS, DEMO_STOCKS
 from closingbell.repositories import factors, portfolios, universe
 from closingbell.repositories.database import Database
-from closingbell.repositories.universe import Kind
 
 LOCAL_OWNER = "local"
 """The one user of a default install."""

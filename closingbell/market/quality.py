@@ -9,7 +9,7 @@ from datetime import date
 import numpy as np
 
 from closingbell.arrays import Bools, Dates, Floats
-from closingbell.providers.base import Bars, CorporateAction
+from closingbell.market.bars import Bars, CorporateAction
 
 CLOSE_OUTSIDE_RANGE = 0.005
 """How far a close may lie outside its day's low and high: official closes come from another auction."""

@@ -6,9 +6,7 @@ import re
 from datetime import date
 from decimal import Decimal
 
-from closingbell.providers.base import OptionContract
-
-__all__ = ["OptionContract", "format_occ", "parse_occ"]
+from closingbell.market.instruments import OptionContract
 
 _TAIL_LENGTH = 15
 """Characters after the root: six of the expiration, one of the kind, eight of the strike."""

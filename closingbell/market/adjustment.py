@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from closingbell.arrays import Bools, Dates, Floats
-from closingbell.providers.base import ActionKind, CorporateAction
+from closingbell.market.bars import ActionKind, CorporateAction
 
 RESTATEMENT_TOLERANCE = 1e-4
 """Relative difference between two closes of one session beyond which one of them has been restated."""

@@ -6,12 +6,12 @@ import atexit
 from datetime import UTC, date, datetime
 from functools import cache
 
-from closingbell.calendar import SessionCalendar
-from closingbell.postgres import EmbeddedPostgres
+from closingbell.install.postgres import EmbeddedPostgres
+from closingbell.install.settings import Settings, load_settings
+from closingbell.market.calendar import SessionCalendar
 from closingbell.providers import provider_named
 from closingbell.providers.base import MarketDataProvider
 from closingbell.repositories.database import Database, dagster_url, dagster_url_beside
-from closingbell.settings import Settings, load_settings
 
 WAREHOUSE = "closingbell"
 """The product's database in the embedded server; Dagster's is named after it."""

@@ -9,12 +9,11 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from closingbell.errors import ConfigurationError
+from closingbell.repositories.database import backend_of
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 """The checkout: where `.env`, `workspace.yaml` and the default data folder lie."""
 
 
@@ -72,10 +71,7 @@ class Settings(BaseSettings):
     def _is_postgresql(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        try:
-            backend = make_url(value.replace("postgres://", "postgresql://", 1)).get_backend_name()
-        except ArgumentError:
-            backend = "something unreadable"
+        backend = backend_of(value)
         if backend != "postgresql":
             raise ValueError(f"must be a postgresql:// URL, but is {backend}")
         return value

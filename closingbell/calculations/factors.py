@@ -16,7 +16,7 @@ from enum import IntEnum
 import numpy as np
 
 from closingbell.arrays import Bools, Floats, Ints
-from closingbell.factor_definitions import FACTORS, FactorDefinition, Method
+from closingbell.calculations.factor_definitions import FACTORS, FactorDefinition, Method
 
 RIDGE_ALPHA = 1.0
 FULL_HISTORY_SHARE = 0.9

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
-from closingbell.calendar import NEW_YORK, SessionCalendar
+from closingbell.market.calendar import NEW_YORK, SessionCalendar
 
 HEALED_SESSIONS = 63
 """A hole is taken up again on every night of the following quarter."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from closingbell.providers.base import OptionContract
+from closingbell.market.instruments import OptionContract
 
 PUBLIC, OPTIONS, PRIVATE = "PUBLIC", "OPTIONS", "PRIVATE"
 """Investment classes."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 
-from closingbell.uploads.errors import Code
+from closingbell.ledger.uploads.errors import Code
 
 MAX_SYMBOL = 32
 MAX_AGE_YEARS = 100

@@ -9,8 +9,8 @@ from datetime import date
 from decimal import Decimal
 from typing import TypeVar
 
-from closingbell.uploads.cells import BadCell, NumberRule, read_date, read_number
-from closingbell.uploads.errors import Code, Detail, RejectedError, cut
+from closingbell.ledger.uploads.cells import BadCell, NumberRule, read_date, read_number
+from closingbell.ledger.uploads.errors import Code, Detail, RejectedError, cut
 
 ACCOUNT_TYPES = ("taxable", "ira", "roth_ira", "401k", "403b", "529", "hsa", "trust", "other")
 MAX_NAME, MAX_ACCOUNT = 255, 100

@@ -13,9 +13,11 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
 
 from closingbell.errors import ConfigurationError
-from closingbell.ledger import OPTIONS, PRIVATE, PUBLIC, NewPortfolio, NewPosition
-from closingbell.occ import format_occ
-from closingbell.providers.base import Answer, Bars, MarketDataProvider, OptionContract
+from closingbell.ledger.entries import OPTIONS, PRIVATE, PUBLIC, NewPortfolio, NewPosition
+from closingbell.market.bars import Bars
+from closingbell.market.instruments import OptionContract
+from closingbell.market.occ import format_occ
+from closingbell.providers.base import Answer, MarketDataProvider
 from closingbell.providers.demo import DEMO_FUNDS
 
 CONTRACT_SIZE = 100

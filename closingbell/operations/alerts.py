@@ -8,7 +8,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
 
-from closingbell.jobs import JobType
+from closingbell.operations.jobs import JobType
 
 MAX_FAILED_SHARE = 0.1
 """Of a batch's items; beyond it people are told."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Literal
 
-from closingbell.calendar import NEW_YORK, SessionCalendar
+from closingbell.market.calendar import NEW_YORK, SessionCalendar
 from closingbell.repositories import inspection
 from closingbell.repositories.database import Connection
 

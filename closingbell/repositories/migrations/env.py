@@ -3,7 +3,7 @@
 from alembic import context
 
 from closingbell.repositories.schema import is_ours
-from closingbell.tables import Table
+from closingbell.repositories.tables import Table
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=Table.metadata, include_name=is_ours)

@@ -10,9 +10,9 @@ from datetime import date
 from difflib import get_close_matches
 from itertools import islice
 
-from closingbell.ledger import NewPosition
-from closingbell.uploads.errors import MOST_DETAILS, Code, Detail, RejectedError, cut
-from closingbell.uploads.positions import COLUMNS, REQUIRED, Row
+from closingbell.ledger.entries import NewPosition
+from closingbell.ledger.uploads.errors import MOST_DETAILS, Code, Detail, RejectedError, cut
+from closingbell.ledger.uploads.positions import COLUMNS, REQUIRED, Row
 
 MAX_BYTES = 10 * 1024**2
 MAX_ROWS = 20_000

@@ -220,7 +220,7 @@ class CashFlow(_Statement, Table):
 
 
 class FactorDefinitionRow(Table):
-    """The factors; seeded from `closingbell.factor_definitions` before anything is calculated."""
+    """The factors; seeded from `closingbell.calculations.factor_definitions` before anything is calculated."""
 
     __tablename__ = "factor_definitions"
 

@@ -1,0 +1,1 @@
+"""What makes an install: settings, the embedded database, shared parts, first rows."""

@@ -1,0 +1,1 @@
+"""What a portfolio consists of, and how it is read from files and forms; pure."""

@@ -1,0 +1,1 @@
+"""What a price is: the trading calendar, instruments, bars, their adjustment and their checks."""
