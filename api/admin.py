@@ -17,7 +17,7 @@ from closingbell.errors import ConfigurationError
 from closingbell.install import runtime
 from closingbell.install.settings import load_settings
 from closingbell.operations.jobs import STEPS, JobType, require_available
-from closingbell.repositories import history, queue
+from closingbell.repositories import queue, run_records
 
 router = APIRouter(prefix="/api/v1/admin", tags=["admin"])
 
@@ -137,8 +137,8 @@ def current(database: Warehouse) -> Current:
     running = []
     with database.transaction() as connection:
         for job in active:
-            told = None if job.last is None else history.story(connection, job.type, job.last)
-            ours = told.phases if told is not None and told.run_id == job.run_id else {}
+            record = None if job.last is None else run_records.find(connection, job.type, job.last)
+            ours = record.phases if record is not None and record.run_id == job.run_id else {}
             phases = [
                 PhaseOut(phase=step, done=step in ours, duration_ms=ours.get(step)) for step in STEPS.get(job.type, ())
             ]

@@ -265,7 +265,7 @@ def change_position(own: Own, change: PositionChange, today: Today) -> PositionO
     """Change a position. Editing a ticker that nobody knows into another teaches the plant what was meant."""
     given = {name: getattr(change, name) for name in change.model_fields_set}
     own.edit({CELLS[name]: None if value is None else str(value) for name, value in given.items()}, today=today)
-    return _position(own.look())
+    return _position(own.view())
 
 
 @router.delete(
@@ -296,4 +296,4 @@ def close_position(own: Own, closing: Closing, today: Today) -> Closed:
 def value_position(own: Own, given: ManualValuation) -> PositionOut:
     """Say what a private asset is worth."""
     own.value_by_hand(given.day, given.price)
-    return _position(own.look())
+    return _position(own.view())

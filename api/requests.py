@@ -11,8 +11,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from closingbell.errors import DatabaseError
 from closingbell.install import runtime
-from closingbell.repositories import records
-from closingbell.repositories.records import Request
+from closingbell.repositories import usage
+from closingbell.repositories.usage import Request
 
 logger = logging.getLogger("closingbell.api")
 
@@ -68,7 +68,7 @@ class RequestLog:
             self._waiting.clear()
         try:
             with runtime.open_database().transaction() as connection:
-                records.record_requests(connection, taken)
+                usage.record_requests(connection, taken)
         except DatabaseError as error:
             logger.warning("requests are not counted yet: %s", error)
             with self._lock:

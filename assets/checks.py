@@ -73,7 +73,7 @@ def factors_present(
 
 
 @dg.asset_check(asset=portfolio_snapshots, blocking=True)
-def nav_is_whole(context: dg.AssetCheckExecutionContext, warehouse: Warehouse, market: Market) -> dg.AssetCheckResult:
+def nav_adds_up(context: dg.AssetCheckExecutionContext, warehouse: Warehouse, market: Market) -> dg.AssetCheckResult:
     """NAV = cash + long + short, to the cent, for every snapshot."""
     sessions = _sessions(context, market)
     with warehouse.open().transaction() as connection:
@@ -105,7 +105,7 @@ def _freshness_check(asset: dg.AssetsDefinition, table: str) -> dg.AssetChecksDe
     return fresh
 
 
-CHECKS = [sessions_complete, prices_sane, factors_present, nav_is_whole]
+CHECKS = [sessions_complete, prices_sane, factors_present, nav_adds_up]
 FRESHNESS_CHECKS = [
     _freshness_check(prices, "market_data_cache"),
     _freshness_check(symbol_factors, "symbol_factor_exposures"),

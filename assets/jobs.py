@@ -12,7 +12,7 @@ from closingbell.install import runtime
 from closingbell.install.settings import load_settings
 from closingbell.market.calendar import NEW_YORK
 from closingbell.operations.jobs import STEPS, JobType, batches
-from closingbell.repositories import records
+from closingbell.repositories import aliases, usage
 from closingbell.repositories.database import Connection
 from resources.retention import delete_old_runs
 from resources.tracker import DAY_TAG
@@ -45,9 +45,11 @@ def _recorded(
 
 
 @dg.op(pool=JobType.FEEDBACK_LEARNING.value)
-def learn_aliases(context: dg.OpExecutionContext, warehouse: Warehouse) -> None:
+def derive_aliases(context: dg.OpExecutionContext, warehouse: Warehouse) -> None:
     """Learn which tickers users mean by others: a correction that three portfolios agree on becomes an alias."""
-    _recorded(context, warehouse, JobType.FEEDBACK_LEARNING, lambda connection, _day: records.learn_aliases(connection))
+    _recorded(
+        context, warehouse, JobType.FEEDBACK_LEARNING, lambda connection, _day: aliases.derive_aliases(connection)
+    )
 
 
 @dg.op(pool=JobType.ADMIN_METRICS.value)
@@ -56,8 +58,8 @@ def record_metrics(context: dg.OpExecutionContext, warehouse: Warehouse) -> None
 
     def work(connection: Connection, day: date) -> int:
         midnight = datetime.combine(day, time(), NEW_YORK)
-        records.delete_requests(connection, midnight - REQUESTS_KEPT)
-        return records.collect_metrics(connection, day - timedelta(days=1))
+        usage.delete_requests(connection, midnight - REQUESTS_KEPT)
+        return usage.collect_metrics(connection, day - timedelta(days=1))
 
     _recorded(context, warehouse, JobType.ADMIN_METRICS, work)
     context.log.info("deleted %d old runs", delete_old_runs(context.instance, runtime.now()))
@@ -66,7 +68,7 @@ def record_metrics(context: dg.OpExecutionContext, warehouse: Warehouse) -> None
 @dg.job(executor_def=dg.in_process_executor)
 def feedback_learning() -> None:
     """Learns aliases of tickers from users' corrections."""
-    learn_aliases()
+    derive_aliases()
 
 
 @dg.job(executor_def=dg.in_process_executor)

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from assets.records import recorded
-from closingbell.batch.onboarding import Learnt, Onboarding, Outcomes
+from closingbell.batch.onboarding import Onboarding, OnboardingResult, SymbolOutcome
 from closingbell.install import runtime
 from closingbell.market.calendar import NEW_YORK
 from closingbell.market.occ import parse_occ
@@ -12,18 +12,18 @@ from resources.market import Market
 from resources.warehouse import Warehouse
 
 
-def learn_requested(
+def onboard_requested(
     context: dg.OpExecutionContext | dg.AssetExecutionContext, warehouse: Warehouse, market: Market
-) -> Outcomes:
+) -> OnboardingResult:
     """Learn every symbol that has been asked for; each shows as an observation of its prices."""
     onboarding = Onboarding(
         warehouse.open(), market.provider(), market.calendar(), market.latest_session(), context.run.run_id
     )
 
-    def observe(learnt: Learnt) -> None:
-        metadata: dict[str, str | bool] = {"symbol": learnt.symbol, "active": learnt.done, "reason": learnt.reason}
-        asset = "option_prices" if parse_occ(learnt.symbol) else "prices"
-        context.log_event(dg.AssetObservation(asset, description=f"{learnt.symbol} was asked for", metadata=metadata))
+    def observe(outcome: SymbolOutcome) -> None:
+        metadata: dict[str, str | bool] = {"symbol": outcome.symbol, "active": outcome.done, "reason": outcome.reason}
+        asset = "option_prices" if parse_occ(outcome.symbol) else "prices"
+        context.log_event(dg.AssetObservation(asset, description=f"{outcome.symbol} was asked for", metadata=metadata))
 
     return onboarding.run(observe)
 
@@ -33,16 +33,16 @@ def onboard(context: dg.OpExecutionContext, warehouse: Warehouse, market: Market
     """Learn the symbols that have been asked for, and write the portfolios that hold them."""
 
     def work() -> tuple[int, dict[str, str]]:
-        outcomes = learn_requested(context, warehouse, market)
+        result = onboard_requested(context, warehouse, market)
         context.add_output_metadata(
             {
-                "session": str(outcomes.session),
-                "active": ", ".join(each.symbol for each in outcomes.symbols if each.done),
-                "failed": outcomes.failed,
-                "portfolios written": len(outcomes.portfolios),
+                "session": str(result.session),
+                "active": ", ".join(each.symbol for each in result.symbols if each.done),
+                "failed": result.failed,
+                "portfolios written": len(result.portfolios),
             }
         )
-        return len(outcomes.symbols), outcomes.failed
+        return len(result.symbols), result.failed
 
     day = runtime.now().astimezone(NEW_YORK).date()
     recorded(context, warehouse, JobType.SYMBOL_ONBOARDING, day, work)

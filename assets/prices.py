@@ -5,7 +5,7 @@ from datetime import date
 
 import dagster as dg
 
-from assets.onboarding import learn_requested
+from assets.onboarding import onboard_requested
 from assets.step import Materialized, run_step, symbol_asset
 from closingbell.batch.prices import refresh_prices
 from closingbell.batch.report import StepReport
@@ -25,7 +25,7 @@ def prices(context: dg.AssetExecutionContext, warehouse: Warehouse, market: Mark
     def step(database: Database, sessions: Sequence[date]) -> StepReport:
         if not load_settings().batch_v2_enabled:
             # Nobody else learns them in this mode.
-            learn_requested(context, warehouse, market)
+            onboard_requested(context, warehouse, market)
         return refresh_prices(database, sessions, provider=market.provider(), calendar=market.calendar())
 
     return run_step(context, warehouse, market, step)

@@ -8,8 +8,8 @@ import dagster as dg
 
 from closingbell.install import runtime
 from closingbell.operations.jobs import JobType
-from closingbell.repositories import history
-from closingbell.repositories.history import Story
+from closingbell.repositories import run_records
+from closingbell.repositories.run_records import RunRecord
 from resources.tracker import trigger_of
 from resources.warehouse import Warehouse
 
@@ -22,18 +22,18 @@ def recorded(
     work: Callable[[], tuple[int, Mapping[str, str]]],
 ) -> None:
     """Do the work, which returns how many items it had and why some of them failed, and tell the history."""
-    database, story = warehouse.open(), Story(job, [day], context.run.run_id)
+    database, record = warehouse.open(), RunRecord(job, [day], context.run.run_id)
     began = monotonic()
     with database.transaction() as connection:
-        history.begin(connection, story, trigger_of(context.run.tags), runtime.now())
+        run_records.begin(connection, record, trigger_of(context.run.tags), runtime.now())
     try:
         items, failed = work()
     except Exception as error:
         with database.transaction() as connection:
-            history.fail(connection, story, runtime.now(), str(error))
+            run_records.fail(connection, record, runtime.now(), str(error))
         raise
     elapsed = round((monotonic() - began) * 1000)
     with database.transaction() as connection:
-        history.record_step(connection, story, step=job.value, duration_ms=elapsed, items=items, failed=failed)
-        history.finish(connection, story, runtime.now(), steps=[job.value])
+        run_records.record_step(connection, record, step=job.value, duration_ms=elapsed, items=items, failed=failed)
+        run_records.finish(connection, record, runtime.now(), steps=[job.value])
     context.log.info("%s: %d items of %s, %d failed", job, items, day, len(failed))

@@ -14,9 +14,9 @@ from closingbell.batch.report import StepReport
 from closingbell.errors import ClosingBellError
 from closingbell.install import runtime
 from closingbell.operations.jobs import STEPS, JobType
-from closingbell.repositories import history
+from closingbell.repositories import run_records
 from closingbell.repositories.database import Database
-from closingbell.repositories.history import Story
+from closingbell.repositories.run_records import RunRecord
 from resources.market import Market
 from resources.tracker import trigger_of, types_of
 from resources.warehouse import Warehouse
@@ -63,29 +63,31 @@ def run_step(context: dg.AssetExecutionContext, warehouse: Warehouse, market: Ma
     name = context.asset_key.to_user_string()
     job_type = next(job for job in types_of(context.run) if name in STEPS[job])
     _require_closed(sessions, market)
-    database, story = warehouse.open(), Story(job_type, sessions, context.run.run_id)
+    database, record = warehouse.open(), RunRecord(job_type, sessions, context.run.run_id)
     with database.transaction() as connection:
-        history.begin(connection, story, trigger_of(context.run.tags), runtime.now())
-    report, elapsed = _timed(name, step, database, story)
+        run_records.begin(connection, record, trigger_of(context.run.tags), runtime.now())
+    report, elapsed = _timed(name, step, database, record)
     with database.transaction() as connection:
-        history.record_step(connection, story, step=name, duration_ms=elapsed, items=report.items, failed=report.failed)
-        history.finish(connection, story, runtime.now(), steps=_steps(context, job_type))
+        run_records.record_step(
+            connection, record, step=name, duration_ms=elapsed, items=report.items, failed=report.failed
+        )
+        run_records.finish(connection, record, runtime.now(), steps=_steps(context, job_type))
     for session, rows in report.rows_per_session.items():
         context.add_asset_metadata({"dagster/partition_row_count": rows}, partition_key=session.isoformat())
     return dg.MaterializeResult(metadata=_metadata(report, elapsed))
 
 
-def _timed(name: str, step: Step, database: Database, story: Story) -> tuple[StepReport, int]:
+def _timed(name: str, step: Step, database: Database, record: RunRecord) -> tuple[StepReport, int]:
     """Run the step, tell the log, and on failure the history; return its report and the milliseconds it took."""
-    logger.info("V2_BATCH_STEP step=%s status=started sessions=%s", name, _span(story.sessions))
+    logger.info("V2_BATCH_STEP step=%s status=started sessions=%s", name, _span(record.sessions))
     began = monotonic()
     try:
-        report = step(database, story.sessions)
+        report = step(database, record.sessions)
     except Exception as error:
         elapsed = round((monotonic() - began) * 1000)
         logger.error("V2_BATCH_STEP step=%s status=failed duration_ms=%d", name, elapsed)  # noqa: TRY400
         with database.transaction() as connection:
-            history.fail(connection, story, runtime.now(), str(error), step=name)
+            run_records.fail(connection, record, runtime.now(), str(error), step=name)
         if isinstance(error, ClosingBellError):
             raise dg.Failure(str(error), allow_retries=error.transient) from error
         raise

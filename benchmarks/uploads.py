@@ -33,7 +33,7 @@ from closingbell.operations.jobs import lease_of
 from closingbell.providers.demo import DemoProvider
 from closingbell.repositories import queue, universe
 from closingbell.repositories.database import Database
-from closingbell.repositories.queue import Wanted
+from closingbell.repositories.queue import SymbolRequest
 
 KNOWN = (
     *("AAPL", "AMD", "BAC", "BBY", "CVX", "GE", "HD", "JNJ", "JPM", "KO"),
@@ -233,7 +233,7 @@ def _learning_alone(database: Database, provider: DemoProvider, symbols: Sequenc
     """Do what the run does, before anybody else could."""
     _forget(database, symbols)
     with database.transaction() as connection:
-        queue.request(connection, [Wanted(symbol, Kind.EQUITY, LAST) for symbol in symbols])
+        queue.request(connection, [SymbolRequest(symbol, Kind.EQUITY, LAST) for symbol in symbols])
     run_id = f"bench {next(_numbers)}"
     began = perf_counter()
     with database.lease(lease_of(run_id)):

@@ -17,7 +17,7 @@ from closingbell.install import runtime
 from closingbell.install.settings import load_settings
 from closingbell.market.calendar import NEW_YORK
 from closingbell.operations.jobs import DUE, batches
-from closingbell.repositories import history, inspection, queue
+from closingbell.repositories import inspection, queue, run_records
 from closingbell.repositories.database import Connection
 from closingbell.repositories.queue import Waiting
 from closingbell.repositories.tables import BatchRun
@@ -71,7 +71,7 @@ def read_status() -> Status:
     settings, latest = load_settings(), runtime.latest_session()
     with runtime.open_database().transaction() as connection:
         reach = [_reach(connection, table, latest) for table in TABLES]
-        ran = _runs(history.since(connection, runtime.now() - REMEMBERED))
+        ran = _runs(run_records.since(connection, runtime.now() - REMEMBERED))
         onboarding = queue.waiting(connection)
     with dg.DagsterInstance.get() as instance:
         running = [job for record in instance.get_run_records(dg.RunsFilter(statuses=ACTIVE)) for job in views(record)]
@@ -95,11 +95,11 @@ def _reach(connection: Connection, table: str, latest: date) -> Reach:
     return Reach(table, newest, behind)
 
 
-def _runs(stories: Sequence[BatchRun]) -> list[Ran]:
+def _runs(records: Sequence[BatchRun]) -> list[Ran]:
     """Put the rows of each run together, newest run first."""
     grouped: dict[tuple[str, str], list[BatchRun]] = {}
-    for story in stories:
-        grouped.setdefault((story.job_type, story.run_id), []).append(story)
+    for record in records:
+        grouped.setdefault((record.job_type, record.run_id), []).append(record)
     runs = []
     for (job, _), rows in grouped.items():
         row, days = rows[-1], sorted(each.session for each in rows)
@@ -128,14 +128,14 @@ def show(console: Console, status: Status) -> None:
     running = ", ".join(f"{job.type} ({job.status}, {job.trigger}, run {job.run_id[:8]})" for job in status.running)
     console.print(f"\nrunning: {running or 'nothing'}")
     console.print(f"new symbols waiting: {status.onboarding.open}\n")
-    told = Table("started (UTC)", "job", "sessions", "status", "by", box=None, pad_edge=False, header_style="dim")
+    table = Table("started (UTC)", "job", "sessions", "status", "by", box=None, pad_edge=False, header_style="dim")
     for heading in ("items", "failed"):
-        told.add_column(heading, justify="right")
-    told.add_column("last reason")
+        table.add_column(heading, justify="right")
+    table.add_column("last reason")
     for run in status.ran:
         span = str(run.first) if run.first == run.last else f"{run.first} to {run.last}"
         figures = (str(run.items), str(run.failed), run.reason or "")
-        told.add_row(f"{run.started:%m-%d %H:%M}", run.job, span, run.status, run.trigger, *figures)
-    console.print(told)
+        table.add_row(f"{run.started:%m-%d %H:%M}", run.job, span, run.status, run.trigger, *figures)
+    console.print(table)
     console.print()
     show_portfolios(console)

@@ -12,7 +12,7 @@ from time import sleep
 import dagster as dg
 
 from closingbell.operations.jobs import lease_of
-from closingbell.repositories import history
+from closingbell.repositories import run_records
 from closingbell.repositories.database import LEASE_CHECK_SECONDS, Database
 
 GRACE = timedelta(seconds=10)
@@ -52,16 +52,16 @@ def _without_process(instance: dg.DagsterInstance, database: Database, now: date
 def _close_stories(instance: dg.DagsterInstance, database: Database, now: datetime) -> None:
     """Make the history say of each run what Dagster says: a run may die, be canceled, or fail by a check at its end."""
     with database.transaction() as connection:
-        for run_id in history.runs_to_verify(connection, now - VERIFIED):
+        for run_id in run_records.runs_to_verify(connection, now - VERIFIED):
             run = instance.get_run_by_id(run_id)
             if run is None or run.is_failure:
-                history.end_run(
-                    connection, run_id, history.FAILED, now, DIED if run is None else _reason(instance, run)
+                run_records.end_run(
+                    connection, run_id, run_records.FAILED, now, DIED if run is None else _reason(instance, run)
                 )
             elif run.status is dg.DagsterRunStatus.CANCELED:
-                history.end_run(connection, run_id, history.CANCELED, now, "somebody has canceled the run")
+                run_records.end_run(connection, run_id, run_records.CANCELED, now, "somebody has canceled the run")
             elif run.is_success:
-                history.complete_run(connection, run_id, now)
+                run_records.complete_run(connection, run_id, now)
 
 
 def _reason(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:

@@ -15,7 +15,7 @@ from closingbell.market.calendar import NEW_YORK
 from closingbell.operations.alerts import Alert, batch_alerts, behind_alert, late_alert, onboarding_alert
 from closingbell.operations.jobs import DUE, JobType, batches
 from closingbell.operations.planning import START_PATIENCE, last_due
-from closingbell.repositories import history, queue
+from closingbell.repositories import queue, run_records
 from closingbell.repositories.database import Connection
 from resources.alerting import send
 from resources.market import Market
@@ -44,7 +44,7 @@ def alerts(context: dg.SensorEvaluationContext, warehouse: Warehouse, market: Ma
 
 
 def _found(instance: dg.DagsterInstance, connection: Connection, market: Market, moment: datetime) -> Iterator[Alert]:
-    yield from batch_alerts(history.since(connection, moment - MEMORY))
+    yield from batch_alerts(run_records.since(connection, moment - MEMORY))
     today = moment.astimezone(NEW_YORK).date()
     onboarding = onboarding_alert(queue.settled_since(connection, datetime.combine(today, time(), NEW_YORK)), today)
     if onboarding is not None:
@@ -63,8 +63,8 @@ def _found(instance: dg.DagsterInstance, connection: Connection, market: Market,
     for job in (job for job in batches(v2=mode) if job is not JobType.PORTFOLIO_REFRESH):
         due = last_due(calendar, moment, DUE[job])
         target = market.latest_session(due)
-        told = history.story(connection, job, target)
-        started = job in active or (told is not None and told.started_at >= due)
+        record = run_records.find(connection, job, target)
+        started = job in active or (record is not None and record.started_at >= due)
         if moment - due >= START_PATIENCE and not started and target in unfinished(instance, calendar, job, target):
             yield late_alert(job, due, target)
     behind = behind_alert(expected, fresh.as_of, fresh.sessions_behind)

@@ -8,14 +8,14 @@ from datetime import date, datetime, timedelta
 import dagster as dg
 
 from assets.jobs import BATCH_JOBS
-from closingbell.batch.onboarding import look
+from closingbell.batch.onboarding import pending_work
 from closingbell.install import runtime
 from closingbell.install.settings import load_settings
 from closingbell.operations.jobs import DUE, JobType, batches
 from closingbell.operations.planning import SYMBOL_BATCH_PATIENCE, last_due
-from closingbell.repositories import factors, history
+from closingbell.repositories import factors, run_records
 from closingbell.repositories.database import Database
-from closingbell.repositories.history import Story
+from closingbell.repositories.run_records import RunRecord
 from resources.market import Market
 from resources.progress import unfinished
 from resources.tracker import ACTIVE, RANGE_END, RANGE_START, types_of
@@ -68,9 +68,9 @@ def _catch_up(
         yield dg.SkipReason(f"{job}: underway")
         return
     with database.transaction() as connection:
-        told = history.story(connection, job, target)
-    if told is not None and told.started_at >= due and told.status in {history.FAILED, history.CANCELED}:
-        yield dg.SkipReason(f"{job}: has {told.status} tonight")
+        record = run_records.find(connection, job, target)
+    if record is not None and record.started_at >= due and record.status in {run_records.FAILED, run_records.CANCELED}:
+        yield dg.SkipReason(f"{job}: has {record.status} tonight")
         return
     if job is JobType.PORTFOLIO_REFRESH and waited >= SYMBOL_BATCH_PATIENCE and _lacks(instance, market, target):
         _give_up(instance, database, market, target, moment, due + SYMBOL_BATCH_PATIENCE)
@@ -82,7 +82,7 @@ def _catch_up(
 def _learning(instance: dg.DagsterInstance, database: Database, market: Market, due: datetime) -> dg.RunRequest | None:
     """Return a run for symbols that somebody has asked for, which in this mode the combined batch learns."""
     with database.transaction() as connection:
-        asked = look(database, connection)[0].due
+        asked = pending_work(database, connection)[0].due
         session = factors.newest_session(connection)
     if not asked or _is_active(instance, JobType.DAILY_BATCH):
         return None
@@ -107,7 +107,7 @@ def _give_up(
 ) -> None:
     """Close the night's story as failed, which the alerts pick up."""
     sessions = unfinished(instance, market.calendar(), JobType.PORTFOLIO_REFRESH, target)
-    story = Story(JobType.PORTFOLIO_REFRESH, sessions, run_id="")
+    record = RunRecord(JobType.PORTFOLIO_REFRESH, sessions, run_id="")
     with database.transaction() as connection:
-        history.begin(connection, story, "catch_up", moment)
-        history.fail(connection, story, moment, GIVEN_UP.format(deadline))
+        run_records.begin(connection, record, "catch_up", moment)
+        run_records.fail(connection, record, moment, GIVEN_UP.format(deadline))

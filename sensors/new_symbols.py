@@ -8,7 +8,7 @@ from time import monotonic
 import dagster as dg
 
 from assets.onboarding import symbol_onboarding
-from closingbell.batch.onboarding import look
+from closingbell.batch.onboarding import pending_work
 from closingbell.install import runtime
 from closingbell.repositories.queue import Listener
 from resources.tracker import ACTIVE
@@ -35,7 +35,7 @@ def new_symbols(context: dg.SensorEvaluationContext, warehouse: Warehouse) -> dg
     with database.session() as connection:
         listener = Listener(connection)
         while True:
-            waiting, stale = look(database, connection)
+            waiting, stale = pending_work(database, connection)
             pause = waiting.next_due if waiting.next_due and waiting.next_due > 0 else TICK_SECONDS
             reason = f"{waiting.open} symbols wait for their next attempt" if waiting.open else "nothing is asked for"
             if waiting.due or stale:

@@ -11,13 +11,13 @@ from difflib import get_close_matches
 from typing import Literal
 
 from closingbell.accounts.progress import require
-from closingbell.accounts.uploading import PATIENCE, wanted, write_now
+from closingbell.accounts.uploading import PATIENCE, symbol_requests, write_now
 from closingbell.batch.portfolios import CONTRACT_SIZE, PositionValue, first_price_day, value_positions
 from closingbell.errors import ConflictError, NotFoundError
 from closingbell.ledger.entries import OPTIONS, PRIVATE, NewPosition
 from closingbell.ledger.uploads import read_position
 from closingbell.market.calendar import SessionCalendar
-from closingbell.repositories import accounts, portfolios, queue, records
+from closingbell.repositories import accounts, aliases, portfolios, queue
 from closingbell.repositories.accounts import Account, Held
 from closingbell.repositories.database import Connection, Database
 
@@ -127,7 +127,7 @@ def _suggestions(connection: Connection, unknown: set[str]) -> dict[str, list[st
     """Return what may be meant by tickers that nobody knows: what others corrected them to, then close spellings."""
     if not unknown:
         return {}
-    learnt, known = accounts.aliases_of(connection, unknown), accounts.known_tickers(connection)
+    learnt, known = aliases.aliases_of(connection, unknown), aliases.known_tickers(connection)
     found = {}
     for ticker in unknown:
         close = get_close_matches(ticker, known, n=SUGGESTIONS, cutoff=0.6)
@@ -176,7 +176,7 @@ class OwnPosition:
             portfolios.mark_stale(connection, [self._portfolio_id])
         write_now(self._database, self._calendar, self._portfolio_id)
 
-    def look(self) -> Position:
+    def view(self) -> Position:
         """Return the position, or raise `NotFoundError`."""
         with self._database.transaction() as connection:
             _, found = list_positions(
@@ -195,13 +195,13 @@ class OwnPosition:
         """
         with self._changing() as (connection, account, held):
             changed = read_position({**_cells(held), **_without_derived(cells)}, today=today)
-            queue.request(connection, wanted([changed], first_price_day(self._calendar, account.inception)))
+            queue.request(connection, symbol_requests([changed], first_price_day(self._calendar, account.inception)))
             columns = _columns(connection, changed)
             if changed.quantity != held.quantity:
                 columns["quantity_as_of"] = today
             accounts.change_position(connection, held.id, columns)
             if changed.symbol != held.symbol and held.symbol_status == "failed":
-                records.record_correction(connection, held.portfolio_id, held.symbol, changed.symbol)
+                aliases.record_correction(connection, held.portfolio_id, held.symbol, changed.symbol)
 
     def close(self, quantity: Decimal | None, exit_price: Decimal, exit_date: date, *, today: date) -> int:
         """Close it, or a part of it, which becomes a lot of its own; return the key of the closed lot.

@@ -10,7 +10,7 @@ from closingbell.batch.onboarding import write_portfolios
 from closingbell.errors import NotFoundError
 from closingbell.market.calendar import SessionCalendar
 from closingbell.operations.jobs import STEPS, JobType
-from closingbell.repositories import accounts, factors, history
+from closingbell.repositories import accounts, factors, run_records
 from closingbell.repositories.accounts import Account
 from closingbell.repositories.database import Connection, Database
 
@@ -83,10 +83,10 @@ def progress(connection: Connection, owner: str, portfolio_id: int, *, v2: bool)
 def _batch_phases(connection: Connection) -> tuple[list[Phase], bool]:
     """Return the steps of the combined batch as phases, and whether one runs."""
     session = factors.newest_session(connection)
-    told = None if session is None else history.story(connection, JobType.DAILY_BATCH, session)
-    if told is None or told.status != history.RUNNING:
+    record = None if session is None else run_records.find(connection, JobType.DAILY_BATCH, session)
+    if record is None or record.status != run_records.RUNNING:
         return [], False
-    return [Phase(step, int(step in told.phases), 1) for step in STEPS[JobType.DAILY_BATCH]], True
+    return [Phase(step, int(step in record.phases), 1) for step in STEPS[JobType.DAILY_BATCH]], True
 
 
 def _state(account: Account, *, pending: bool, running: bool, hopeless: bool) -> State:

@@ -18,7 +18,7 @@ from closingbell.market.instruments import Kind
 from closingbell.repositories import accounts, factors, portfolios, queue
 from closingbell.repositories.database import Connection, Database
 from closingbell.repositories.portfolios import BusyError
-from closingbell.repositories.queue import Wanted
+from closingbell.repositories.queue import SymbolRequest
 
 logger = logging.getLogger("closingbell.onboarding")
 
@@ -118,7 +118,7 @@ def _store(
         if before is not None:
             return before
         raise RejectedError(Code.ACCOUNT_EXISTS, f"you have an account named {form.account_name} already")
-    queue.request(connection, wanted(positions, first_price_day(calendar, inception)))
+    queue.request(connection, symbol_requests(positions, first_price_day(calendar, inception)))
     portfolios.add_positions(connection, key, positions, today)
     portfolios.mark_stale(connection, [key])
     if not accounts.record_upload(
@@ -151,17 +151,17 @@ def _key_reused() -> ConflictError:
     )
 
 
-def wanted(positions: Iterable[NewPosition], needed_from: date) -> list[Wanted]:
+def symbol_requests(positions: Iterable[NewPosition], needed_from: date) -> list[SymbolRequest]:
     """Return the symbols that the plant must know for these positions: those with a market price, once each."""
-    found: dict[str, Wanted] = {}
+    found: dict[str, SymbolRequest] = {}
     for position in positions:
         if position.contract is not None:
             underlying = position.contract.underlying
-            found.setdefault(underlying, Wanted(underlying, Kind.EQUITY, needed_from))
-            found[position.symbol] = Wanted(position.symbol, Kind.OPTION, needed_from, position.contract)
+            found.setdefault(underlying, SymbolRequest(underlying, Kind.EQUITY, needed_from))
+            found[position.symbol] = SymbolRequest(position.symbol, Kind.OPTION, needed_from, position.contract)
         elif position.investment_class != PRIVATE:
             kind = Kind.ETF if position.investment_subtype in FUNDS else Kind.EQUITY
-            found[position.symbol] = Wanted(position.symbol, kind, needed_from)
+            found[position.symbol] = SymbolRequest(position.symbol, kind, needed_from)
     return list(found.values())
 
 

@@ -80,7 +80,7 @@ def refresh_fundamentals(
     ).require_majority(len(instruments))
 
 
-def learn_companies(
+def onboard_companies(
     database: Database, instruments: Instruments, as_of: date, *, provider: MarketDataProvider
 ) -> dict[str, str]:
     """Fetch and store profiles and statements of symbols that are new to the plant; return who failed, and how.

@@ -46,7 +46,7 @@ def compute_factors(database: Database, sessions: Sequence[date], *, calendar: S
         )
 
 
-def learn_factors(
+def onboard_factors(
     connection: Connection, instruments: Instruments, session: date, *, calendar: SessionCalendar
 ) -> StepReport:
     """Estimate the factors of a few symbols on one session; a symbol's rows do not depend on who else is estimated."""
@@ -67,14 +67,14 @@ def _replace(
     funds: Instruments = NONE,
 ) -> StepReport:
     """Estimate and write the factors of the instruments; `funds` are only read, to regress on."""
-    wanted = np.array(sessions, dtype="datetime64[D]")
+    days = np.array(sessions, dtype="datetime64[D]")
     window = calendar.session_array(_first_price(calendar, sessions), sessions[-1])
     everybody = Instruments((*instruments, *funds))
     adj_close = prices.read_matrix(connection, window, everybody.ids, ["adj_close"])["adj_close"]
-    provider_beta = companies.read_figures(connection, wanted, everybody.ids).beta
-    tally = _Tally(instruments, wanted)
-    blocks = _estimate(simple_returns(adj_close), everybody, wanted, provider_beta, tally)
-    return tally.report(factors.replace_estimates(connection, wanted, instruments.ids, blocks))
+    provider_beta = companies.read_figures(connection, days, everybody.ids).beta
+    tally = _Tally(instruments, days)
+    blocks = _estimate(simple_returns(adj_close), everybody, days, provider_beta, tally)
+    return tally.report(factors.replace_estimates(connection, days, instruments.ids, blocks))
 
 
 def _estimate(

@@ -32,18 +32,18 @@ def compute_metrics(database: Database, sessions: Sequence[date], *, calendar: S
         if not instruments:
             raise ConfigurationError("the universe has no active symbols", "Run `closingbell init`")
         history = calendar.offset(sessions[0], -HISTORY_SESSIONS)
-        return learn_metrics(connection, instruments.computable(sessions[0], history), sessions, calendar=calendar)
+        return onboard_metrics(connection, instruments.computable(sessions[0], history), sessions, calendar=calendar)
 
 
-def learn_metrics(
+def onboard_metrics(
     connection: Connection, instruments: Instruments, sessions: Sequence[date], *, calendar: SessionCalendar
 ) -> StepReport:
     """Compute and write the metrics of some symbols."""
-    wanted, ids = np.array(sessions, dtype="datetime64[D]"), instruments.ids
+    days, ids = np.array(sessions, dtype="datetime64[D]"), instruments.ids
     window = calendar.session_array(calendar.offset(sessions[0], -HISTORY_SESSIONS), sessions[-1])
     series = prices.read_matrix(connection, window, ids, ["adj_close", "close", "volume"])
-    computed = symbol_metrics(window, series["adj_close"], series["close"], series["volume"], len(wanted))
-    rows = metrics.replace_metrics(connection, wanted, ids, computed, companies.read_figures(connection, wanted, ids))
+    computed = symbol_metrics(window, series["adj_close"], series["close"], series["volume"], len(days))
+    rows = metrics.replace_metrics(connection, days, ids, computed, companies.read_figures(connection, days, ids))
     unpriced = np.isnan(computed.price[-1])
     return StepReport(
         metrics.TABLE,

@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from time import monotonic
 
-from closingbell.batch.companies import learn_companies
+from closingbell.batch.companies import onboard_companies
 from closingbell.batch.factors import LOCK as FACTORS_LOCK
-from closingbell.batch.factors import learn_factors
+from closingbell.batch.factors import onboard_factors
 from closingbell.batch.metrics import LOCK as METRICS_LOCK
-from closingbell.batch.metrics import learn_metrics
+from closingbell.batch.metrics import onboard_metrics
 from closingbell.batch.portfolios import calculate_portfolios
-from closingbell.batch.prices import learn_prices
+from closingbell.batch.prices import onboard_prices
 from closingbell.market.bars import Bars
 from closingbell.market.calendar import SessionCalendar
 from closingbell.market.instruments import Instruments
@@ -44,7 +44,7 @@ FINAL = {Outcome.NOT_FOUND, Outcome.EMPTY}
 
 
 @dataclass(frozen=True)
-class Learnt:
+class SymbolOutcome:
     """What became of one request.
 
     Parameters
@@ -62,20 +62,20 @@ class Learnt:
 
 
 @dataclass
-class Outcomes:
+class OnboardingResult:
     """What a run has done.
 
     Parameters
     ----------
     session : date
         The session that factors, metrics and snapshots are of.
-    symbols : list of Learnt
+    symbols : list of SymbolOutcome
     portfolios : list of int
         Those whose snapshots were written.
     """
 
     session: date
-    symbols: list[Learnt] = field(default_factory=list)
+    symbols: list[SymbolOutcome] = field(default_factory=list)
     portfolios: list[int] = field(default_factory=list)
 
     @property
@@ -84,7 +84,7 @@ class Outcomes:
         return {each.symbol: each.reason for each in self.symbols if not each.done}
 
 
-def look(database: Database, connection: Connection) -> tuple[Waiting, list[int]]:
+def pending_work(database: Database, connection: Connection) -> tuple[Waiting, list[int]]:
     """Return what waits to be learnt and which portfolios wait to be written, after taking back what the dead hold.
 
     Parameters
@@ -121,7 +121,7 @@ class Onboarding:
         self._latest = latest
         self._run_id = run_id
 
-    def run(self, progress: Callable[[Learnt], None] = lambda _: None) -> Outcomes:
+    def run(self, progress: Callable[[SymbolOutcome], None] = lambda _: None) -> OnboardingResult:
         """Work until nothing is due, on at most `MOST_SYMBOLS` symbols, and write the portfolios that wait for them.
 
         Parameters
@@ -129,20 +129,20 @@ class Onboarding:
         progress : callable
             Told of every symbol as it ends.
         """
-        outcomes = Outcomes(self._session())
-        while len(outcomes.symbols) < MOST_SYMBOLS:
+        result = OnboardingResult(self._session())
+        while len(result.symbols) < MOST_SYMBOLS:
             with self._database.transaction() as connection:
-                look(self._database, connection)
-                claimed = queue.claim(connection, self._run_id, MOST_SYMBOLS - len(outcomes.symbols))
+                pending_work(self._database, connection)
+                claimed = queue.claim(connection, self._run_id, MOST_SYMBOLS - len(result.symbols))
                 instruments = universe.by_id(connection, claimed)
-            for learnt in self._learn_apart(instruments):
-                outcomes.symbols.append(learnt)
-                progress(learnt)
+            for outcome in self._onboard_separately(instruments):
+                result.symbols.append(outcome)
+                progress(outcome)
             written = self._write_portfolios(claimed)
-            outcomes.portfolios += written
+            result.portfolios += written
             if not claimed and not written:
                 break
-        return outcomes
+        return result
 
     def _session(self) -> date:
         with self._database.transaction() as connection:
@@ -152,29 +152,29 @@ class Onboarding:
         """Return the newest session that the batch has computed; on an install without any, the latest there is."""
         return factors.newest_session(connection) or self._latest
 
-    def _learn_apart(self, instruments: Instruments) -> Iterator[Learnt]:
+    def _onboard_separately(self, instruments: Instruments) -> Iterator[SymbolOutcome]:
         """Learn symbols together, and one by one where that fails: one bad symbol must not harm the others."""
         if not instruments:
             return
         try:
-            yield from self._learn(instruments)
+            yield from self._onboard(instruments)
         except LeaseLostError:
             raise
         except Exception as error:
             if len(instruments) > 1:
                 logger.exception("V2_ONBOARDING step=learn status=failed, trying %d symbols apart", len(instruments))
                 for each in instruments:
-                    yield from self._learn_apart(Instruments([each]))
+                    yield from self._onboard_separately(Instruments([each]))
             else:
                 logger.exception("V2_ONBOARDING step=learn status=failed symbol=%s", instruments[0].symbol)
                 yield from self._refuse(instruments, {instruments[0].symbol: Refusal(f"error: {error}", final=False)})
 
-    def _learn(self, instruments: Instruments) -> list[Learnt]:
+    def _onboard(self, instruments: Instruments) -> list[SymbolOutcome]:
         session = self._session()
         with _step("prices", instruments.symbols):
             # To the latest session, which the batch may be about to compute.
             sessions = self._calendar.sessions(min(session, self._latest), self._latest)
-            failed = learn_prices(
+            failed = onboard_prices(
                 self._database, instruments, sessions, provider=self._provider, calendar=self._calendar
             )
         refused = self._refuse(instruments, {symbol: _refusal(answer) for symbol, answer in failed.items()})
@@ -183,12 +183,15 @@ class Onboarding:
             return refused
         shares = Instruments(item for item in priced if item.contract is None)
         with _step("companies", shares.symbols):
-            lacking = learn_companies(
+            lacking = onboard_companies(
                 self._database, shares, self._profiled(session, sessions), provider=self._provider
             )
         with _step("factors", shares.symbols):
             self._activate(priced, shares)
-        return [*refused, *(Learnt(item.symbol, done=True, reason=lacking.get(item.symbol, "")) for item in priced)]
+        return [
+            *refused,
+            *(SymbolOutcome(item.symbol, done=True, reason=lacking.get(item.symbol, "")) for item in priced),
+        ]
 
     def _profiled(self, session: date, sessions: Sequence[date]) -> date:
         """Return the session that today's profile belongs to.
@@ -203,8 +206,8 @@ class Onboarding:
         with self._database.transaction(lock=(FACTORS_LOCK, METRICS_LOCK)) as connection:
             session = self._computed(connection)
             if shares:
-                learn_factors(connection, shares, session, calendar=self._calendar)
-                learn_metrics(connection, shares, [session], calendar=self._calendar)
+                onboard_factors(connection, shares, session, calendar=self._calendar)
+                onboard_metrics(connection, shares, [session], calendar=self._calendar)
             holders = self._hold(connection, priced.ids.tolist())
             queue.complete(connection, self._run_id, priced.ids.tolist(), followed_from=session)
             portfolios.mark_stale(connection, holders)
@@ -219,14 +222,14 @@ class Onboarding:
         portfolios.lock(connection, holders)
         return holders
 
-    def _refuse(self, instruments: Instruments, refusals: Mapping[str, Refusal]) -> list[Learnt]:
+    def _refuse(self, instruments: Instruments, refusals: Mapping[str, Refusal]) -> list[SymbolOutcome]:
         ids = {item.symbol: item.id for item in instruments}
         by_id = {ids[symbol]: refusal for symbol, refusal in refusals.items()}
         with self._database.transaction() as connection:
             holders = self._hold(connection, list(by_id))
             queue.refuse(connection, self._run_id, by_id)
             portfolios.mark_stale(connection, holders)
-        return [Learnt(symbol, done=False, reason=refusal.reason) for symbol, refusal in refusals.items()]
+        return [SymbolOutcome(symbol, done=False, reason=refusal.reason) for symbol, refusal in refusals.items()]
 
     def _write_portfolios(self, symbol_ids: Sequence[int]) -> list[int]:
         """Write the portfolios that hold these symbols, and those that were left stale."""

@@ -73,11 +73,11 @@ def compute_snapshots(database: Database, sessions: Sequence[date], *, calendar:
     BatchError
         If a session's factors have not been computed.
     """
-    wanted = np.array(sessions, dtype="datetime64[D]")
+    days = np.array(sessions, dtype="datetime64[D]")
     with database.transaction(lock=portfolios.LOCK) as connection:
         _require_factors(connection, sessions)
-        valued = _value(connection, calendar, wanted)
-        names, rows = _write_snapshots(connection, valued, wanted)
+        valued = _value(connection, calendar, days)
+        names, rows = _write_snapshots(connection, valued, days)
     return _report(valued.ledger, valued.snapshots, names, sessions, rows)
 
 
@@ -89,18 +89,18 @@ def compute_exposures(database: Database, sessions: Sequence[date], *, calendar:
     BatchError
         If a session's factors or snapshots have not been computed.
     """
-    wanted = np.array(sessions, dtype="datetime64[D]")
+    days = np.array(sessions, dtype="datetime64[D]")
     with database.transaction(lock=portfolios.LOCK) as connection:
         _require_factors(connection, sessions)
-        valued = _value(connection, calendar, wanted)
+        valued = _value(connection, calendar, days)
         ledger, started = valued.ledger, valued.snapshots.started
-        nav, there = snapshots.read_nav(connection, wanted, ledger.portfolio_id)
+        nav, there = snapshots.read_nav(connection, days, ledger.portfolio_id)
         if (started & ~there).any() or (nav != np.where(started, valued.snapshots.nav, 0)).any():
             raise BatchError(
                 "portfolio_snapshots is missing or older than the ledger or the prices",
                 "Materialize portfolio_snapshots for the same sessions first",
             )
-        written = _write_exposures(connection, valued, nav, wanted)
+        written = _write_exposures(connection, valued, nav, days)
         if sessions[-1] == factors.newest_session(connection):
             portfolios.clear_stale(connection, ledger.portfolio_id.tolist())
     return StepReport(
@@ -145,11 +145,11 @@ def calculate_portfolios(
         for key in sorted(portfolio_ids):
             groups.setdefault(tuple(sorted({session, *written.get(key, ())})), []).append(key)
         for sessions, members in groups.items():
-            wanted = np.array(sessions, dtype="datetime64[D]")
-            valued = _value(connection, calendar, wanted, members)
-            _write_snapshots(connection, valued, wanted)
+            days = np.array(sessions, dtype="datetime64[D]")
+            valued = _value(connection, calendar, days, members)
+            _write_snapshots(connection, valued, days)
             nav = np.where(valued.snapshots.started, valued.snapshots.nav, 0)
-            _write_exposures(connection, valued, nav, wanted)
+            _write_exposures(connection, valued, nav, days)
         portfolios.clear_stale(connection, portfolio_ids)
 
 
@@ -193,12 +193,12 @@ def value_positions(
     return found
 
 
-def _write_snapshots(connection: Connection, valued: _Valued, wanted: Dates) -> tuple[snapshots.SnapshotNames, int]:
-    betas = factors.read_betas(connection, wanted, valued.price_ids)
+def _write_snapshots(connection: Connection, valued: _Valued, days: Dates) -> tuple[snapshots.SnapshotNames, int]:
+    betas = factors.read_betas(connection, days, valued.price_ids)
     exposed = factor_exposures(valued.lots, valued.snapshots.nav, betas[:, [MARKET_FACTOR]])
-    names = _names(connection, valued, wanted)
+    names = _names(connection, valued, days)
     rows = snapshots.replace_snapshots(
-        connection, wanted, valued.ledger.portfolio_id, valued.snapshots, exposed.value[:, :, 0], names
+        connection, days, valued.ledger.portfolio_id, valued.snapshots, exposed.value[:, :, 0], names
     )
     return names, rows
 
@@ -212,28 +212,26 @@ class _Written:
     last_coverage: Floats
 
 
-def _write_exposures(connection: Connection, valued: _Valued, nav: Ints, wanted: Dates) -> _Written:
+def _write_exposures(connection: Connection, valued: _Valued, nav: Ints, days: Dates) -> _Written:
     """Add up and write the exposures, a block of sessions at a time."""
     ledger, lots, started = valued.ledger, valued.lots, valued.snapshots.started
-    snapshots.delete_exposures(connection, wanted, ledger.portfolio_id)
+    snapshots.delete_exposures(connection, days, ledger.portfolio_id)
     rows = position_rows = 0
     step = max(1, CELLS_PER_BLOCK // max(1, len(ledger.position_id)))
-    for start in range(0, len(wanted), step):
+    for start in range(0, len(days), step):
         span = slice(start, start + step)
         part = PricedLots(lots.portfolio, lots.column, lots.eligible, lots.value[:, span], lots.priced[:, span])
-        betas = factors.read_betas(connection, wanted[span], valued.price_ids)
+        betas = factors.read_betas(connection, days[span], valued.price_ids)
         whole = factor_exposures(part, nav[:, span], betas)
-        rows += snapshots.add_portfolio_exposures(
-            connection, wanted[span], ledger.portfolio_id, whole, started[:, span]
-        )
+        rows += snapshots.add_portfolio_exposures(connection, days[span], ledger.portfolio_id, whole, started[:, span])
         position_rows += snapshots.add_position_exposures(
             connection,
-            wanted[span],
+            days[span],
             ledger.portfolio_id[ledger.portfolio],
             ledger.position_id,
             position_exposures(part, nav[:, span], betas),
         )
-        logger.info("exposures of %d of %d sessions", min(span.stop, len(wanted)), len(wanted))
+        logger.info("exposures of %d of %d sessions", min(span.stop, len(days)), len(days))
     return _Written(rows, position_rows, whole.coverage[:, -1])
 
 
@@ -247,14 +245,14 @@ def _require_factors(connection: Connection, sessions: Sequence[date]) -> None:
 
 
 def _value(
-    connection: Connection, calendar: SessionCalendar, wanted: Dates, portfolio_ids: Sequence[int] | None = None
+    connection: Connection, calendar: SessionCalendar, days: Dates, portfolio_ids: Sequence[int] | None = None
 ) -> _Valued:
     """Read all ledgers, or some, and the prices they need, and value them on the wanted sessions."""
     ledger = portfolios.read_ledger(connection, portfolio_ids)
     price_ids = np.unique(np.concatenate([ledger.symbol_id, ledger.underlying_id]))
     price_ids = price_ids[price_ids > 0]
-    begin = min([wanted[0], *ledger.inception]).item()
-    window = calendar.session_array(first_price_day(calendar, begin), wanted[-1].item())
+    begin = min([days[0], *ledger.inception]).item()
+    window = calendar.session_array(first_price_day(calendar, begin), days[-1].item())
     close = prices.read_matrix(connection, window, price_ids, ["close"])["close"]
     actions = prices.read_actions(connection, price_ids.tolist())
     market = Market(
@@ -269,7 +267,7 @@ def _value(
         Flows(ledger.flow_portfolio, ledger.flow_day, ledger.flow_cents),
         Valuations(ledger.valuation_position, ledger.valuation_day, ledger.valuation_price),
         market,
-        sessions=wanted,
+        sessions=days,
     )
     return _Valued(ledger, price_ids, valued)
 

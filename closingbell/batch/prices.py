@@ -71,7 +71,7 @@ def refresh_option_prices(
     return _refresh(database, calendar, needed, sessions, fetch, lock="option_prices").require_majority(len(contracts))
 
 
-def learn_prices(
+def onboard_prices(
     database: Database,
     instruments: Instruments,
     sessions: Sequence[date],

@@ -11,7 +11,7 @@ from typing import Protocol
 from closingbell.operations.jobs import JobType
 
 MAX_FAILED_SHARE = 0.1
-"""Of a batch's items; beyond it people are told."""
+"""Of a batch's items; beyond it people are record."""
 
 
 MAX_ONBOARDING_FAILURES = 0.05
@@ -51,7 +51,7 @@ class Alert:
         return f"{self.kind} {self.level} {self.subject}"
 
 
-class Told(Protocol):
+class JobRecord(Protocol):
     """What the history tells of a job type and session."""
 
     job_type: str
@@ -75,14 +75,14 @@ class Settled(Protocol):
         """Return how many could not be learnt, though the provider may know them."""
 
 
-def batch_alerts(stories: Iterable[Told]) -> Iterator[Alert]:
+def batch_alerts(records: Iterable[JobRecord]) -> Iterator[Alert]:
     """Yield an alert for each run that failed, and for each batch that could not do over a tenth of its items.
 
     Of onboarding a mistyped ticker is an item that failed; `onboarding_alert` tells those apart.
     """
-    grouped: dict[tuple[str, str], list[Told]] = {}
-    for told in stories:
-        grouped.setdefault((told.job_type, told.run_id), []).append(told)
+    grouped: dict[tuple[str, str], list[JobRecord]] = {}
+    for record in records:
+        grouped.setdefault((record.job_type, record.run_id), []).append(record)
     for (job, run_id), rows in grouped.items():
         span = f"{rows[0].session}" if len(rows) == 1 else f"{rows[0].session} to {rows[-1].session}"
         subject, worst = f"{job} {span} {run_id}", rows[-1]

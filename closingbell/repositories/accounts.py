@@ -5,7 +5,7 @@ Every function takes the owner, and to it another owner's row is one that does n
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -261,15 +261,3 @@ def value_by_hand(connection: Connection, position_id: int, day: date, price: De
     connection.execute(
         statement.on_conflict_do_update(index_elements=["position_id", "day"], set_={"price": statement.excluded.price})
     )
-
-
-def aliases_of(connection: Connection, symbols: Collection[str]) -> dict[str, str]:
-    """Return what others meant by these tickers, as far as it has been learnt."""
-    query = text("SELECT alias, symbol FROM symbol_aliases WHERE alias = ANY(:symbols)")
-    return {row.alias: row.symbol for row in connection.execute(query, {"symbols": list(symbols)})}
-
-
-def known_tickers(connection: Connection) -> Sequence[str]:
-    """Return the tickers of all active stocks and funds."""
-    query = text("SELECT symbol FROM symbol_universe WHERE status = 'active' AND kind <> 'option' ORDER BY symbol")
-    return connection.execute(query).scalars().all()

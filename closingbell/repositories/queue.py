@@ -45,7 +45,7 @@ class LeaseLostError(ClosingBellError):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SymbolRequest:
     """A symbol that a portfolio holds.
 
     Parameters
@@ -65,7 +65,7 @@ class Wanted:
     contract: OptionContract | None = None
 
 
-def request(connection: Connection, wanted: Collection[Wanted]) -> None:
+def request(connection: Connection, wanted: Collection[SymbolRequest]) -> None:
     """Ask for symbols: insert those that are unknown, once, however many transactions name them at the same time.
 
     Everybody inserts and updates in the same order, so that two such transactions wait for each other and never in a

@@ -27,8 +27,8 @@ from closingbell.operations.jobs import (
     batches,
     lease_of,
 )
-from closingbell.repositories import history
-from closingbell.repositories.history import Story
+from closingbell.repositories import run_records
+from closingbell.repositories.run_records import RunRecord
 from definitions import defs
 from resources import Warehouse, orphans
 from resources.orphans import end_orphans
@@ -48,7 +48,7 @@ GRAPH = {
     "fundamentals": ("symbols", {PROFILES}, set()),
     FACTORS: ("symbols", {PRICES, PROFILES}, {"factors_present", "symbol_factors_fresh"}),
     "symbol_metrics": ("symbols", {PRICES, PROFILES}, set()),
-    SNAPSHOTS: ("portfolios", {PRICES, OPTIONS, FACTORS}, {"nav_is_whole", "portfolio_snapshots_fresh"}),
+    SNAPSHOTS: ("portfolios", {PRICES, OPTIONS, FACTORS}, {"nav_adds_up", "portfolio_snapshots_fresh"}),
     "portfolio_factor_exposures": ("portfolios", {SNAPSHOTS, FACTORS}, set()),
 }
 POOLS = {"symbols": "symbol_batch", "portfolios": "portfolio_refresh"}
@@ -95,7 +95,7 @@ def test_a_backfill_materializes_every_partition_of_every_asset_with_its_story(p
     assert outcome.failed_checks == []
     for asset in GRAPH:
         assert plant.instance.get_materialized_partitions(dg.AssetKey(asset)) == KEYS, asset
-    assert plant.stories() == [
+    assert plant.run_records() == [
         (job, day, "completed", []) for job in ("portfolio_refresh", "symbol_batch") for day in SESSIONS
     ]
     with plant.database.transaction() as connection:
@@ -163,7 +163,7 @@ def test_a_partition_that_the_provider_does_not_have_yet_fails_and_is_not_tried_
     assert failure is not None
     assert failure.user_failure_data is not None
     assert f"the latest session is {LAST}" in str(failure.user_failure_data.description)
-    assert plant.stories() == []
+    assert plant.run_records() == []
     assert plant.instance.get_materialized_partitions(dg.AssetKey(PRICES)) == set()
 
 
@@ -171,7 +171,7 @@ def test_a_step_that_fails_closes_its_story_and_names_itself(plant: Plant) -> No
     with pytest.raises(BatchError, match=r"portfolio_snapshots failed .*symbol batch has not been computed") as caught:
         run_quietly([JobType.PORTFOLIO_REFRESH], SESSIONS)
     assert "Dagster UI" in str(caught.value)
-    told = plant.stories()
+    told = plant.run_records()
     assert {(job, status) for job, _, status, _ in told} == {("portfolio_refresh", "failed")}
     assert "Materialize symbol_factors" in told[0][3][0]
     assert plant.instance.get_materialized_partitions(dg.AssetKey(SNAPSHOTS)) == set()
@@ -184,7 +184,7 @@ def test_part_of_a_job_ends_its_story_too(plant: Plant) -> None:
         asset_selection=[dg.AssetKey(PRICES), dg.AssetKey(FACTORS)],
     )
     assert result.success
-    assert plant.stories() == [("symbol_batch", LAST, "completed", [])]
+    assert plant.run_records() == [("symbol_batch", LAST, "completed", [])]
 
 
 # ---------------------------------------------------------------- runs whose process has died
@@ -194,7 +194,7 @@ def start_run(plant: Plant) -> dg.DagsterRun:
     """Record a run as started, as a process does before it works."""
     run = plant.instance.create_run_for_job(defs.resolve_job_def("symbol_batch"), status=dg.DagsterRunStatus.STARTED)
     with plant.database.transaction() as connection:
-        history.begin(connection, Story("symbol_batch", [LAST], run.run_id), "test", runtime.now())
+        run_records.begin(connection, RunRecord("symbol_batch", [LAST], run.run_id), "test", runtime.now())
     return run
 
 
@@ -204,14 +204,14 @@ def test_a_run_whose_process_has_died_is_ended_and_its_story_closed(plant: Plant
     ended = plant.instance.get_run_by_id(run.run_id)
     assert ended is not None
     assert ended.status is dg.DagsterRunStatus.FAILURE
-    assert plant.stories() == [("symbol_batch", LAST, "failed", ["the process that worked on it has died"])]
+    assert plant.run_records() == [("symbol_batch", LAST, "failed", ["the process that worked on it has died"])]
 
 
 def test_a_run_that_is_being_worked_on_is_left_alone(plant: Plant) -> None:
     run = start_run(plant)
     with plant.database.lease(lease_of(run.run_id)):
         assert end_orphans(plant.instance, plant.database, runtime.now() + timedelta(minutes=1)) == []
-    assert plant.stories() == [("symbol_batch", LAST, "running", [])]
+    assert plant.run_records() == [("symbol_batch", LAST, "running", [])]
 
 
 def test_a_run_that_takes_its_lease_again_after_a_restart_of_the_database_is_left_alone(
@@ -222,7 +222,7 @@ def test_a_run_that_takes_its_lease_again_after_a_restart_of_the_database_is_lef
         lease = plant.database.lease(lease_of(run.run_id))
         monkeypatch.setattr(orphans, "sleep", lambda _seconds: process.enter_context(lease))
         assert end_orphans(plant.instance, plant.database, runtime.now() + timedelta(minutes=1)) == []
-    assert plant.stories() == [("symbol_batch", LAST, "running", [])]
+    assert plant.run_records() == [("symbol_batch", LAST, "running", [])]
 
 
 def test_a_run_that_has_only_just_started_is_left_alone(plant: Plant) -> None:
@@ -236,7 +236,7 @@ def test_the_story_that_a_run_left_open_ends_as_the_run_did(plant: Plant) -> Non
         connection.execute(text("UPDATE batch_run_history SET status = 'running', phases = '{}'"))
     end_orphans(plant.instance, plant.database, runtime.now())
     assert result.success
-    assert [status for _, _, status, _ in plant.stories()] == ["completed"]
+    assert [status for _, _, status, _ in plant.run_records()] == ["completed"]
 
 
 def test_a_run_that_fails_by_a_check_after_its_steps_is_failed_in_the_history_too(plant: Plant) -> None:
@@ -245,7 +245,7 @@ def test_a_run_that_fails_by_a_check_after_its_steps_is_failed_in_the_history_to
     plant.instance.report_run_failed(run, "a blocking check has failed")
     end_orphans(plant.instance, plant.database, runtime.now())
     failed = [
-        reasons for job, _, status, reasons in plant.stories() if (job, status) == ("portfolio_refresh", "failed")
+        reasons for job, _, status, reasons in plant.run_records() if (job, status) == ("portfolio_refresh", "failed")
     ]
     assert len(failed) == len(SESSIONS)
     assert "a blocking check has failed" in failed[0][-1]
@@ -255,7 +255,7 @@ def test_the_story_of_a_canceled_run_ends_as_canceled(plant: Plant) -> None:
     run = start_run(plant)
     plant.instance.report_run_canceled(run)
     end_orphans(plant.instance, plant.database, runtime.now())
-    assert [status for _, _, status, _ in plant.stories()] == ["canceled"]
+    assert [status for _, _, status, _ in plant.run_records()] == ["canceled"]
 
 
 def test_a_run_holds_its_lease_while_it_works(plant: Plant) -> None:

@@ -23,7 +23,7 @@ from closingbell.install.postgres import EmbeddedPostgres
 from closingbell.market.calendar import NEW_YORK
 from closingbell.operations.jobs import PORTFOLIO_STEPS, SYMBOL_STEPS, JobType
 from closingbell.providers.demo import DemoProvider
-from closingbell.repositories import records
+from closingbell.repositories import aliases, usage
 from definitions import defs
 from resources import Market, Warehouse
 from resources.tracker import DAY_TAG, RANGE_START
@@ -160,9 +160,9 @@ def test_a_symbol_batch_late_by_two_hours_makes_the_refresh_fail_at_half_past_te
     night(plant, FRIDAY)
     tick(plant, JobType.PORTFOLIO_REFRESH, at(MONDAY, 21, 30))
     sense(plant, "catch_up", at(MONDAY, 22, 29))
-    assert [told for told in plant.stories() if told[1] == MONDAY] == []
+    assert [told for told in plant.run_records() if told[1] == MONDAY] == []
     sense(plant, "catch_up", at(MONDAY, 22, 30))
-    told = [told for told in plant.stories() if told[1] == MONDAY]
+    told = [told for told in plant.run_records() if told[1] == MONDAY]
     assert told == [
         (
             "portfolio_refresh",
@@ -178,7 +178,7 @@ def test_a_symbol_batch_late_by_two_hours_makes_the_refresh_fail_at_half_past_te
     assert requests == []
     assert "portfolio_refresh: has failed tonight" in reason
     night(plant, DAY)
-    assert [(job, status) for job, day, status, _ in plant.stories() if day in {MONDAY, DAY}] == [
+    assert [(job, status) for job, day, status, _ in plant.run_records() if day in {MONDAY, DAY}] == [
         ("portfolio_refresh", "completed"),
         ("portfolio_refresh", "completed"),
         ("symbol_batch", "completed"),
@@ -267,24 +267,24 @@ def test_a_failed_batch_is_told_with_its_reason_even_if_the_webhook_was_down_at_
 def test_a_correction_that_three_portfolios_agree_on_becomes_an_alias(plant: Plant) -> None:
     with plant.database.transaction() as connection:
         for portfolio in (1, 2, 3):
-            records.record_correction(connection, portfolio, "APPL", "AAPL")
-        records.record_correction(connection, 1, "MSTF", "MSFT")
+            aliases.record_correction(connection, portfolio, "APPL", "AAPL")
+        aliases.record_correction(connection, 1, "MSTF", "MSFT")
     day = date(2022, 11, 28)
     work(plant, tick(plant, JobType.FEEDBACK_LEARNING, at(day, 20)), JobType.FEEDBACK_LEARNING)
     with plant.database.transaction() as connection:
         found = connection.execute(text("SELECT alias, symbol, portfolios FROM symbol_aliases")).all()
     assert [tuple(row) for row in found] == [("APPL", "AAPL", 3)]
-    assert plant.stories() == [("feedback_learning", day, "completed", [])]
+    assert plant.run_records() == [("feedback_learning", day, "completed", [])]
 
 
 def test_admin_metrics_writes_yesterday_s_figures_and_forgets_old_requests(plant: Plant) -> None:
     day = date(2022, 11, 28)
     yesterday = at(day - timedelta(days=1), 12)
     with plant.database.transaction() as connection:
-        asked = [records.Request(yesterday, "/portfolios", 200, float(ms)) for ms in range(1, 101)]
-        failed = records.Request(yesterday, "/portfolios", 503, 7.0)
-        others = [records.Request(at(day, 1), "/x", 200, 1.0), records.Request(at(date(2022, 9, 1), 1), "/x", 200, 1.0)]
-        records.record_requests(connection, [*asked, failed, *others])
+        asked = [usage.Request(yesterday, "/portfolios", 200, float(ms)) for ms in range(1, 101)]
+        failed = usage.Request(yesterday, "/portfolios", 503, 7.0)
+        others = [usage.Request(at(day, 1), "/x", 200, 1.0), usage.Request(at(date(2022, 9, 1), 1), "/x", 200, 1.0)]
+        usage.record_requests(connection, [*asked, failed, *others])
     for _ in range(2):
         work(plant, tick(plant, JobType.ADMIN_METRICS, at(day, 20, 30)), JobType.ADMIN_METRICS)
     with plant.database.transaction() as connection:

@@ -33,7 +33,7 @@ RUNNING, FAILED, CANCELED = "running", "failed", "canceled"
 
 
 @dataclass(frozen=True)
-class Story:
+class RunRecord:
     """Which rows a run writes: those of a job type and some sessions, as long as they are the run's own."""
 
     job_type: str
@@ -41,10 +41,10 @@ class Story:
     run_id: str
 
 
-def begin(connection: Connection, story: Story, trigger: str, now: datetime) -> None:
+def begin(connection: Connection, record: RunRecord, trigger: str, now: datetime) -> None:
     """Open the story of these sessions for a run; the steps that follow in the same run continue it."""
     fresh = {
-        "run_id": story.run_id,
+        "run_id": record.run_id,
         "trigger": trigger,
         "status": RUNNING,
         "started_at": now,
@@ -56,28 +56,28 @@ def begin(connection: Connection, story: Story, trigger: str, now: datetime) -> 
         "phases": {},
     }
     statement = insert(BatchRun).values(
-        [{"job_type": story.job_type, "session": day, **fresh} for day in story.sessions]
+        [{"job_type": record.job_type, "session": day, **fresh} for day in record.sessions]
     )
     connection.execute(
         statement.on_conflict_do_update(
             index_elements=["job_type", "session"],
             set_={name: statement.excluded[name] for name in fresh},
-            where=BatchRun.run_id != story.run_id,
+            where=BatchRun.run_id != record.run_id,
         )
     )
     # A step that is tried again within its run takes back that the run has failed.
     others = func.jsonb_path_query_array(BatchRun.failed_items, cast('$[*] ? (@.item != "run")', JSONPATH))
-    again = _of_run(story).where(BatchRun.status == FAILED)
+    again = _of_run(record).where(BatchRun.status == FAILED)
     connection.execute(again.values(status=RUNNING, finished_at=None, duration_ms=None, failed_items=others))
 
 
 def record_step(
-    connection: Connection, story: Story, *, step: str, duration_ms: int, items: int, failed: Mapping[str, str]
+    connection: Connection, record: RunRecord, *, step: str, duration_ms: int, items: int, failed: Mapping[str, str]
 ) -> None:
     """Add what one step did to the story."""
     named = [{"step": step, "item": item, "reason": reason} for item, reason in list(failed.items())[:MAX_FAILED_ITEMS]]
     connection.execute(
-        _of_run(story).values(
+        _of_run(record).values(
             phases=BatchRun.phases.op("||")(func.jsonb_build_object(step, duration_ms)),
             items_processed=BatchRun.items_processed + items,
             items_failed=BatchRun.items_failed + len(failed),
@@ -92,23 +92,23 @@ def record_step(
     )
 
 
-def finish(connection: Connection, story: Story, now: datetime, steps: Sequence[str]) -> None:
+def finish(connection: Connection, record: RunRecord, now: datetime, steps: Sequence[str]) -> None:
     """Close the story as completed, with warnings if any item failed, once all `steps` of the run are told."""
     connection.execute(
-        _of_run(story)
+        _of_run(record)
         .where(BatchRun.phases.op("?&")(cast(list(steps), ARRAY(Text))))
         .values(status=_completed(), **_ended(now))
     )
 
 
-def fail(connection: Connection, story: Story, now: datetime, reason: str, step: str = "") -> None:
+def fail(connection: Connection, record: RunRecord, now: datetime, reason: str, step: str = "") -> None:
     """Close the story as failed, with the step and the reason."""
-    connection.execute(_of_run(story).values(**_failed(reason, step), **_ended(now)))
+    connection.execute(_of_run(record).values(**_failed(reason, step), **_ended(now)))
 
 
-def _of_run(story: Story) -> Update:
+def _of_run(record: RunRecord) -> Update:
     return update(BatchRun).where(
-        BatchRun.job_type == story.job_type, BatchRun.session.in_(story.sessions), BatchRun.run_id == story.run_id
+        BatchRun.job_type == record.job_type, BatchRun.session.in_(record.sessions), BatchRun.run_id == record.run_id
     )
 
 
@@ -144,7 +144,7 @@ def _completed() -> ColumnElement[str]:
     return case((BatchRun.items_failed > 0, "completed_with_warnings"), else_="completed")
 
 
-def story(connection: Connection, job_type: str, session: date) -> BatchRun | None:
+def find(connection: Connection, job_type: str, session: date) -> BatchRun | None:
     """Return the row of a job type and session."""
     query = select(BatchRun.__table__).where(BatchRun.job_type == job_type, BatchRun.session == session)
     row = connection.execute(query).mappings().one_or_none()

@@ -31,7 +31,7 @@ class Plant:
             instance=self.instance, tags={RANGE_START: str(start), RANGE_END: str(end)}, raise_on_error=False
         )
 
-    def stories(self) -> list[tuple[str, date, str, list[str]]]:
+    def run_records(self) -> list[tuple[str, date, str, list[str]]]:
         """Return job type, session, status and reasons of the whole history."""
         query = "SELECT job_type, session, status, failed_items FROM batch_run_history ORDER BY 1, 2"
         with self.database.transaction() as connection:

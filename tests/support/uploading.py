@@ -12,7 +12,7 @@ from plant import LAST
 from provider_contract import nyse
 from sqlalchemy import text
 
-from closingbell.batch.onboarding import Onboarding, Outcomes
+from closingbell.batch.onboarding import Onboarding, OnboardingResult
 from closingbell.batch.portfolios import compute_exposures, compute_snapshots
 from closingbell.batch.prices import HISTORY_SESSIONS
 from closingbell.operations.jobs import lease_of
@@ -26,7 +26,7 @@ STOCKS = (
 HEADER = "Symbol,Quantity,Entry Price Per Share,Entry Date"
 FORM = {"portfolio_name": "Mine", "account_name": "Joint", "account_type": "taxable", "equity_balance": "100000"}
 
-LEARNT_TABLES = (
+SYMBOL_TABLES = (
     *("market_data_cache", "company_profiles", "income_statements", "balance_sheets", "cash_flows"),
     *("symbol_factor_exposures", "symbol_daily_metrics"),
 )
@@ -50,7 +50,7 @@ def upload(client: Any, content: str | bytes, headers: Mapping[str, str] | None 
     return answer
 
 
-def learn(database: Database, provider: MarketDataProvider, run_id: str = "learning") -> Outcomes:
+def onboard(database: Database, provider: MarketDataProvider, run_id: str = "learning") -> OnboardingResult:
     """Do what an onboarding run does."""
     with database.lease(lease_of(run_id)):
         return Onboarding(database, provider, nyse(), LAST, run_id).run()
@@ -65,7 +65,7 @@ def rows_of(database: Database, symbol: str) -> dict[str, list[tuple[object, ...
     first = {"market_data_cache": nyse().offset(LAST, -HISTORY_SESSIONS)}
     by_session = {"market_data_cache", "symbol_factor_exposures", "symbol_daily_metrics"}
     with database.transaction() as connection:
-        for table in LEARNT_TABLES:
+        for table in SYMBOL_TABLES:
             of_day = "AND t.session >= :first" if table in by_session else ""
             query = f"""
                 SELECT DISTINCT to_jsonb(t) - '{{symbol_id,as_of}}'::text[]
@@ -81,7 +81,7 @@ def forget_symbol(database: Database, symbol: str) -> None:
     """Take a symbol out of the universe, the tables and the portfolios, as if nobody had ever asked for it."""
     with database.transaction() as connection:
         connection.execute(text("DELETE FROM positions WHERE symbol = :symbol"), {"symbol": symbol})
-        for table in LEARNT_TABLES:
+        for table in SYMBOL_TABLES:
             connection.execute(
                 text(f"DELETE FROM {table} WHERE symbol_id = (SELECT id FROM symbol_universe WHERE symbol = :symbol)"),
                 {"symbol": symbol},

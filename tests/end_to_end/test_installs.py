@@ -57,7 +57,7 @@ def test_a_night_whose_daemon_dies_between_its_tick_and_its_run_is_computed_once
     assert [(run.job_name, run.status) for run in runs] == [("daily_batch", dg.DagsterRunStatus.SUCCESS)]
     launched = plant.instance.get_records_for_run(runs[0].run_id, of_type=dg.DagsterEventType.PIPELINE_STARTING)
     assert len(launched.records) == 1
-    assert plant.stories() == [("daily_batch", LAST, "completed", [])]
+    assert plant.run_records() == [("daily_batch", LAST, "completed", [])]
     alone = copy_of(server, seeded_template)
     run_batch(alone, demo, [LAST])
     assert hashes(plant.database, COMPUTED) == hashes(alone, COMPUTED)

@@ -13,7 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 from plant import LAST, Install, copy_of, hashes, this_process_on
 from sqlalchemy import text
-from uploading import FORM, HEADER, STOCKS, client_of, csv_of, forget_symbol, learn, rows_of, upload, write_portfolios
+from uploading import FORM, HEADER, STOCKS, client_of, csv_of, forget_symbol, onboard, rows_of, upload, write_portfolios
 
 from closingbell.install.postgres import EmbeddedPostgres
 from closingbell.ledger.uploads import MAX_BYTES, TEMPLATE
@@ -90,7 +90,7 @@ def test_an_unknown_symbol_leaves_a_partial_portfolio_that_is_complete_once_it_i
     assert made["snapshot"]["coverage"] == pytest.approx(19 / 20)
     assert made["phases"][0] == {"phase": "symbols", "done": 19, "total": 20}
 
-    learn(api.database, api.demo)
+    onboard(api.database, api.demo)
 
     status = api.status(made["portfolio_id"])
     assert (status["status"], status["percent"], status["pending"]) == ("completed", 100, [])
@@ -103,7 +103,7 @@ def test_an_option_asks_for_its_underlying_too(api: Api) -> None:
     content = f"{HEADER}\nRRC230616C00025000,2,3.5,2022-11-01\n"
     made = upload(api.client, content).json()
     assert made["pending"] == ["RRC230616C00025000"]
-    assert {each.symbol for each in learn(api.database, api.demo).symbols} == {RANGE, "RRC230616C00025000"}
+    assert {each.symbol for each in onboard(api.database, api.demo).symbols} == {RANGE, "RRC230616C00025000"}
     assert api.status(made["portfolio_id"])["status"] == "completed"
     api.assert_equal_to_the_batch()
 
@@ -112,7 +112,7 @@ def test_an_option_that_expired_long_ago_needs_no_price(api: Api) -> None:
     content = f"{HEADER}\nAAPL200117C00300000,2,3.5,2019-11-01\nAAPL,1,100,2019-11-01\n"
     made = upload(api.client, content).json()
     assert made["pending"] == ["AAPL200117C00300000"]
-    assert learn(api.database, api.demo).failed == {}
+    assert onboard(api.database, api.demo).failed == {}
     status = api.status(made["portfolio_id"])
     assert (status["status"], status["failed"]) == ("completed", [])
     assert [position["state"] for position in api.positions(made["portfolio_id"])] == ["closed", "open"]
@@ -122,7 +122,7 @@ def test_an_earlier_inception_is_valued_with_prices_that_reach_as_far_back(api: 
     made = upload(api.client, csv_of(["AAPL", "KO"]), inception_date="2019-05-01").json()
     # Both are known, but not their prices of that time.
     assert (made["status"], made["pending"]) == ("pending", ["AAPL", "KO"])
-    learn(api.database, api.demo)
+    onboard(api.database, api.demo)
     assert api.status(made["portfolio_id"])["status"] == "completed"
     api.assert_equal_to_the_batch()
     with api.database.transaction() as connection:
@@ -260,7 +260,7 @@ def test_a_request_that_is_no_upload_at_all_is_refused_as_a_problem(api: Api) ->
 
 def test_a_ticker_that_nobody_knows_has_its_reason_and_suggestions(api: Api) -> None:
     made = upload(api.client, csv_of(["MSFT", "APPL"])).json()
-    learn(api.database, api.demo)
+    onboard(api.database, api.demo)
     status = api.status(made["portfolio_id"])
     assert status["status"] == "partial"
     assert status["failed"] == [{"symbol": "APPL", "reason": "not_found: the demo data has no symbol APPL"}]
@@ -271,16 +271,16 @@ def test_a_ticker_that_nobody_knows_has_its_reason_and_suggestions(api: Api) -> 
 
 def test_a_portfolio_of_unknown_tickers_only_has_failed(api: Api) -> None:
     made = upload(api.client, csv_of(["NOPE"])).json()
-    learn(api.database, api.demo)
+    onboard(api.database, api.demo)
     assert api.status(made["portfolio_id"])["status"] == "failed"
 
 
 def test_an_unknown_ticker_can_be_edited_and_three_who_agree_teach_an_alias(api: Api) -> None:
-    from closingbell.repositories import records  # noqa: PLC0415
+    from closingbell.repositories import aliases  # noqa: PLC0415
 
     for number in range(3):
         made = upload(api.client, csv_of(["MSFT", "FACEBOOK"]), account_name=f"account {number}").json()
-        learn(api.database, api.demo)
+        onboard(api.database, api.demo)
         unknown = api.positions(made["portfolio_id"])[1]
         address = f"/api/v1/portfolios/{made['portfolio_id']}/positions/{unknown['id']}"
         edited = api.client.patch(address, json={"symbol": "kO"})
@@ -289,7 +289,7 @@ def test_an_unknown_ticker_can_be_edited_and_three_who_agree_teach_an_alias(api:
         assert edited.json()["quantity"] == unknown["quantity"]
         assert api.status(made["portfolio_id"])["status"] == "completed"
     with api.database.transaction() as connection:
-        assert records.learn_aliases(connection) == 1
+        assert aliases.derive_aliases(connection) == 1
     made = upload(api.client, csv_of(["FACEBOOK"]), account_name="another").json()
     assert api.positions(made["portfolio_id"])[0]["suggestions"] == ["KO"]
     api.assert_equal_to_the_batch()
@@ -297,7 +297,7 @@ def test_an_unknown_ticker_can_be_edited_and_three_who_agree_teach_an_alias(api:
 
 def test_an_unknown_ticker_can_be_removed(api: Api) -> None:
     made = upload(api.client, csv_of(["MSFT", "NOPE"])).json()
-    learn(api.database, api.demo)
+    onboard(api.database, api.demo)
     unknown = api.positions(made["portfolio_id"])[1]
     gone = api.client.delete(f"/api/v1/portfolios/{made['portfolio_id']}/positions/{unknown['id']}")
     assert gone.status_code == 204
@@ -505,7 +505,7 @@ def test_a_job_that_cannot_be_started_is_refused(api: Api, request_: dict[str, s
 
 def test_the_queue_shows_what_waits_and_what_has_failed(api: Api) -> None:
     upload(api.client, csv_of(["AAPL", "NOPE"]))
-    learn(api.database, api.demo)
+    onboard(api.database, api.demo)
     upload(api.client, csv_of(["AAPL", "LATER"]), account_name="other")
     shown = api.client.get("/api/v1/admin/onboarding/queue").json()
     assert (shown["due"], shown["open"]) == (1, 1)

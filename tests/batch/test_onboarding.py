@@ -19,13 +19,13 @@ from plant import LAST, Tampered, copy_of, hashes, last_sessions, no_bars, run_b
 from plant_on_dagster import Plant, plant_in
 from provider_contract import nyse
 from sqlalchemy import text
-from uploading import LEARNT_TABLES, forget_symbol, learn, rows_of, write_portfolios
+from uploading import SYMBOL_TABLES, forget_symbol, onboard, rows_of, write_portfolios
 
 from closingbell import accounts
 from closingbell.accounts import Uploader
 from closingbell.batch.factors import compute_factors
 from closingbell.batch.metrics import compute_metrics
-from closingbell.batch.onboarding import look
+from closingbell.batch.onboarding import pending_work
 from closingbell.install.postgres import EmbeddedPostgres
 from closingbell.ledger.entries import NewPosition
 from closingbell.ledger.uploads import PortfolioForm, read_positions
@@ -35,9 +35,9 @@ from closingbell.market.occ import parse_occ
 from closingbell.operations.jobs import JobType, lease_of
 from closingbell.providers.base import Answer, Outcome
 from closingbell.providers.demo import DemoProvider
-from closingbell.repositories import inspection, queue, records, universe
+from closingbell.repositories import inspection, queue, universe, usage
 from closingbell.repositories.database import Database
-from closingbell.repositories.queue import LeaseLostError, Wanted
+from closingbell.repositories.queue import LeaseLostError, SymbolRequest
 from definitions import defs
 from resources import Market, Warehouse
 
@@ -48,7 +48,7 @@ TODAY = date(2026, 11, 24)
 def ask(database: Database, *symbols: str) -> None:
     """Ask for symbols as an upload does."""
     with database.transaction() as connection:
-        queue.request(connection, [Wanted(symbol, Kind.EQUITY, NEEDED, parse_occ(symbol)) for symbol in symbols])
+        queue.request(connection, [SymbolRequest(symbol, Kind.EQUITY, NEEDED, parse_occ(symbol)) for symbol in symbols])
 
 
 def state(database: Database, symbol: str) -> tuple[str, int, str | None]:
@@ -140,7 +140,7 @@ def test_a_lease_that_has_run_out_or_whose_run_has_died_is_taken_back(computed: 
             expire = "UPDATE symbol_universe SET lease_until = now() - interval '1 s' WHERE symbol = 'EXPIRED'"
             connection.execute(text(expire))
         with computed.session() as connection:
-            waiting, _ = look(computed, connection)
+            waiting, _ = pending_work(computed, connection)
     assert (waiting.due, waiting.open) == (2, 3)
     assert state(computed, "ALIVE")[0] == "processing"
     assert state(computed, "DEAD") == ("pending", 1, "the process that worked on it has died")
@@ -151,7 +151,7 @@ def test_a_symbol_that_kills_its_run_each_time_fails_in_the_end(computed: Databa
     for attempt in range(3):
         assert claim(computed, f"dead{attempt}") == ["KILLER"]
         with computed.session() as connection:
-            look(computed, connection)
+            pending_work(computed, connection)
     assert state(computed, "KILLER") == ("failed", 3, "the process that worked on it has died")
 
 
@@ -165,14 +165,14 @@ def test_a_run_that_has_lost_its_lease_writes_nothing_more(computed: Database, d
         return answer
 
     with pytest.raises(LeaseLostError):
-        learn(computed, Tampered(demo, {"RRC": stolen}))
+        onboard(computed, Tampered(demo, {"RRC": stolen}))
     assert state(computed, "RRC")[0] == "processing"
     assert rows_of(computed, "RRC")["symbol_factor_exposures"] == []
 
 
 def test_a_failed_symbol_is_tried_again_when_it_is_asked_for_much_later(computed: Database, demo: DemoProvider) -> None:
     ask(computed, "NOPE")
-    learn(computed, demo)
+    onboard(computed, demo)
     assert state(computed, "NOPE")[0] == "failed"
     ask(computed, "NOPE")
     assert state(computed, "NOPE")[0] == "failed"  # it has only just been looked for
@@ -190,18 +190,18 @@ def test_learning_a_symbol_writes_the_rows_of_the_batch(computed: Database, demo
     for symbol in expected:
         forget_symbol(computed, symbol)
     ask(computed, *expected)
-    outcomes = learn(computed, demo)
-    assert {each.symbol: each.done for each in outcomes.symbols} == {"RRC": True, "QUAL": True}
+    result = onboard(computed, demo)
+    assert {each.symbol: each.done for each in result.symbols} == {"RRC": True, "QUAL": True}
     assert {symbol: rows_of(computed, symbol) for symbol in expected} == expected
     with computed.transaction() as connection:
         kinds = {item.symbol: item.kind for item in universe.by_symbol(connection, list(expected))}
     # QUAL was asked for as if it were a stock.
     assert kinds == {"RRC": Kind.EQUITY, "QUAL": Kind.ETF}
     # What the next batch writes changes nothing either.
-    before = hashes(computed, LEARNT_TABLES)
+    before = hashes(computed, SYMBOL_TABLES)
     compute_factors(computed, [LAST], calendar=nyse())
     compute_metrics(computed, [LAST], calendar=nyse())
-    assert hashes(computed, LEARNT_TABLES) == before
+    assert hashes(computed, SYMBOL_TABLES) == before
 
 
 def test_a_new_symbol_is_expected_to_have_factors_since_it_is_followed_and_not_before(
@@ -209,7 +209,7 @@ def test_a_new_symbol_is_expected_to_have_factors_since_it_is_followed_and_not_b
 ) -> None:
     forget_symbol(computed, "RRC")
     ask(computed, "RRC")
-    learn(computed, demo)
+    onboard(computed, demo)
     with computed.transaction() as connection:
         assert inspection.missing_factors(connection, last_sessions(3)) == []
         connection.execute(text("DELETE FROM symbol_factor_exposures WHERE session = :day"), {"day": LAST})
@@ -236,9 +236,9 @@ def test_thirty_two_portfolios_that_share_new_symbols_are_complete_after_one_run
     with ThreadPoolExecutor(32) as pool:
         keys = list(pool.map(one, range(32)))
     assert {progress(computed, key) for key in keys} == {"pending"}
-    outcomes = learn(computed, Counting(demo, {}))
+    result = onboard(computed, Counting(demo, {}))
     assert sorted(asked) == sorted(shared)
-    assert set(keys) <= set(outcomes.portfolios)
+    assert set(keys) <= set(result.portfolios)
     assert {progress(computed, key) for key in keys} == {"completed"}
     before = hashes(computed, ["portfolio_snapshots", "factor_exposures"])
     write_portfolios(computed)
@@ -252,7 +252,7 @@ def test_a_poisonous_symbol_fails_after_three_attempts_and_harms_nobody_else(
     down = Tampered(demo, {"POISON": lambda *_: Answer(Outcome.UNAVAILABLE, reason="it is down")})
     key = hold(computed, "mine", "AAPL", "RRC", "POISON")
     for attempt in (1, 2, 3):
-        learn(computed, down, f"run {attempt}")
+        onboard(computed, down, f"run {attempt}")
         assert state(computed, "RRC")[0] == "active"
         assert progress(computed, key) == ("partial" if attempt == 3 else "pending")
         make_due(computed)
@@ -267,22 +267,22 @@ def test_a_symbol_that_breaks_the_code_fails_and_harms_nobody_else(computed: Dat
         raise ZeroDivisionError("of all things")
 
     ask(computed, "BROKEN", "RRC")
-    outcomes = learn(computed, Tampered(demo, {"BROKEN": broken}))
-    assert outcomes.failed == {"BROKEN": "error: of all things"}
+    result = onboard(computed, Tampered(demo, {"BROKEN": broken}))
+    assert result.failed == {"BROKEN": "error: of all things"}
     assert state(computed, "RRC")[0] == "active"
     assert state(computed, "BROKEN")[0] == "pending"
 
 
 def test_a_symbol_without_a_single_price_is_one_that_nobody_knows(computed: Database, demo: DemoProvider) -> None:
     ask(computed, "BARE")
-    learn(computed, Tampered(demo, {"BARE": lambda *_: Answer.ok(no_bars())}))
+    onboard(computed, Tampered(demo, {"BARE": lambda *_: Answer.ok(no_bars())}))
     assert state(computed, "BARE")[::2] == ("failed", "empty: no price since 2021-12-21")
 
 
 def test_a_run_takes_fifty_symbols_and_leaves_the_rest_to_the_next(computed: Database, demo: DemoProvider) -> None:
     ask(computed, *(f"NEW{number}" for number in range(60)))
-    assert len(learn(computed, demo).symbols) == 50
-    assert len(learn(computed, demo).symbols) == 10
+    assert len(onboard(computed, demo).symbols) == 50
+    assert len(onboard(computed, demo).symbols) == 10
 
 
 def test_on_an_install_whose_batch_has_never_run_an_upload_is_valued_all_the_same(
@@ -290,7 +290,7 @@ def test_on_an_install_whose_batch_has_never_run_an_upload_is_valued_all_the_sam
 ) -> None:
     key = hold(seeded, "mine", "AAPL", "KO")
     assert progress(seeded, key) == "pending"
-    learn(seeded, demo)
+    onboard(seeded, demo)
     assert progress(seeded, key) == "completed"
 
 
@@ -308,7 +308,7 @@ def test_an_active_symbol_whose_history_is_extended_is_pending_until_the_end(
             seen.append(progress(computed, key))  # the prices are stored by now
             return super().profiles(symbols)
 
-    learn(computed, Watched(demo, {}))
+    onboard(computed, Watched(demo, {}))
     assert seen == ["running"]
     assert progress(computed, key) == "completed"
 
@@ -322,7 +322,7 @@ def test_a_portfolio_that_was_left_stale_is_written_by_the_next_run(computed: Da
             text("UPDATE portfolios SET stale_since = now() - interval '1 minute' WHERE id = :key"), {"key": key}
         )
     assert progress(computed, key) == "running"
-    assert learn(computed, demo).portfolios == [key]
+    assert onboard(computed, demo).portfolios == [key]
     assert progress(computed, key) == "completed"
 
 
@@ -338,7 +338,7 @@ def learning_all_the_while(database: Database, demo: DemoProvider, symbols: Sequ
         try:
             for number, symbol in enumerate(symbols):
                 ask(database, symbol)
-                learn(database, demo, f"beside {number}")
+                onboard(database, demo, f"beside {number}")
                 sleep(0.05)
         except BaseException as error:
             failures.append(error)
@@ -483,7 +483,7 @@ def test_the_job_shows_each_symbol_and_marks_no_day_as_materialized(busy: Plant)
         "MSFT230616C00250000": ("option_prices", True),
     }
     assert busy.instance.get_materialized_partitions(dg.AssetKey("prices")) == set()
-    job, _, status, reasons = busy.stories()[0]
+    job, _, status, reasons = busy.run_records()[0]
     assert (job, status) == (JobType.SYMBOL_ONBOARDING, "completed_with_warnings")
     assert reasons == ["not_found: the demo data has no symbol NOPE"]
 
@@ -492,7 +492,7 @@ def test_the_log_tells_the_steps_of_onboarding(busy: Plant, caplog: pytest.LogCa
     forget_symbol(busy.database, "RRC")
     hold(busy.database, "mine", "RRC")
     with caplog.at_level("INFO", logger="closingbell"):
-        learn(busy.database, DemoProvider())
+        onboard(busy.database, DemoProvider())
     lines = [line for line in caplog.text.splitlines() if "V2_ONBOARDING" in line]
     for step, named in (("prices", "symbol=RRC"), ("companies", "symbol=RRC"), ("factors", "symbol=RRC")):
         assert any(f"step={step} status=completed" in line and named in line for line in lines)
@@ -502,11 +502,11 @@ def test_the_log_tells_the_steps_of_onboarding(busy: Plant, caplog: pytest.LogCa
 def test_a_request_counts_in_the_day_s_figures(computed: Database, demo: DemoProvider) -> None:
     forget_symbol(computed, "RRC")
     ask(computed, "RRC", "NOPE")
-    learn(computed, demo)
+    onboard(computed, demo)
     query = "SELECT name, value FROM daily_metrics WHERE name LIKE 'onboarding%'"
     with computed.transaction() as connection:
         day = connection.execute(text("SELECT (now() AT TIME ZONE 'America/New_York')::date")).scalar_one()
-        records.collect_metrics(connection, day)
+        usage.collect_metrics(connection, day)
         figures = {row.name: row.value for row in connection.execute(text(query))}
     assert (figures["onboarding_completed"], figures["onboarding_failed"]) == (1, 1)
     assert 0 < figures["onboarding_p50_ms"] < 60_000

@@ -1,4 +1,4 @@
-"""What the plant keeps about itself: users' corrections, requests to the API, figures by day."""
+"""Requests to the API, and the plant's figures by day."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection, delete, text
 from sqlalchemy.dialects.postgresql import insert
 
-from closingbell.repositories.tables import ApiRequest, SymbolCorrection
-
-AGREEING_PORTFOLIOS = 3
-"""How many portfolios must correct a ticker alike for it to be suggested to others."""
+from closingbell.repositories.tables import ApiRequest
 
 DAY = "((:day)::timestamp AT TIME ZONE 'America/New_York')"
 NEXT_DAY = "((:day)::timestamp + interval '1 day') AT TIME ZONE 'America/New_York'"
@@ -26,33 +23,6 @@ class Request:
     route: str
     status: int
     duration_ms: float
-
-
-def record_correction(connection: Connection, portfolio_id: int, wrong: str, meant: str) -> None:
-    """Remember that a user has edited one ticker into another; the last edit of a portfolio counts."""
-    statement = insert(SymbolCorrection).values(portfolio_id=portfolio_id, wrong=wrong, meant=meant)
-    changed = {"meant": statement.excluded.meant}
-    connection.execute(statement.on_conflict_do_update(index_elements=["portfolio_id", "wrong"], set_=changed))
-
-
-def learn_aliases(connection: Connection) -> int:
-    """Derive the aliases from the corrections anew; return how many there are.
-
-    Of several corrections of one ticker the one that most portfolios agree on counts.
-    """
-    connection.execute(text("DELETE FROM symbol_aliases"))
-    learnt = connection.execute(
-        text("""
-            INSERT INTO symbol_aliases (alias, symbol, portfolios)
-            SELECT DISTINCT ON (c.wrong) c.wrong, c.meant, count(*)
-            FROM symbol_corrections c JOIN symbol_universe u ON u.symbol = c.meant AND u.status = 'active'
-            GROUP BY c.wrong, c.meant HAVING count(*) >= :agreeing
-            ORDER BY c.wrong, count(*) DESC, c.meant
-            RETURNING alias
-        """),
-        {"agreeing": AGREEING_PORTFOLIOS},
-    )
-    return len(learnt.all())
 
 
 def record_requests(connection: Connection, requests: Sequence[Request]) -> None:
