@@ -28,7 +28,7 @@ ASSETS = [
     portfolio_snapshots,
     portfolio_factor_exposures,
 ]
-MODE = load_settings().batch_v2_enabled
+MODE = load_settings().mode
 
 defs = dg.Definitions(
     assets=ASSETS,
@@ -39,8 +39,8 @@ defs = dg.Definitions(
         dg.define_asset_job(FRESHNESS_JOB, selection=FRESHNESS, description="Do the tables reach the latest session?"),
         *RECORD_JOBS,
     ],
-    schedules=schedules_of(v2=MODE),
-    sensors=sensors_of(v2=MODE),
+    schedules=schedules_of(MODE),
+    sensors=sensors_of(MODE),
     resources={"warehouse": Warehouse(), "market": Market()},
     executor=dg.in_process_executor,
 )

@@ -118,7 +118,7 @@ def freshness(database: Warehouse, calendar: Calendar) -> Freshness:
 )
 def start_job(request: JobRequest, calendar: Calendar) -> Started:
     """Start a job; of each type one runs at a time."""
-    job = require_available(request.job_type, v2=load_settings().batch_v2_enabled)
+    job = require_available(request.job_type, load_settings().mode)
     latest = runtime.latest_session()
     last = calendar.require_session(request.last) if request.last else latest
     first = calendar.require_session(request.first) if request.first else last

@@ -22,14 +22,13 @@ from closingbell.install import runtime
 from closingbell.install.settings import load_settings
 from closingbell.ledger.uploads import MAX_BYTES, TEMPLATE, Code, RejectedError, check_form, read_positions
 from closingbell.operations.jobs import JobType
+from closingbell.operations.mode import Mode
 from closingbell.repositories import factors
 from closingbell.repositories.accounts import Snapshot
 
 logger = logging.getLogger("closingbell.onboarding")
 
 router = APIRouter(prefix="/api/v1/onboarding", tags=["onboarding"])
-
-Mode = Literal["v2_instant", "v1_batch"]
 
 
 class Valuation(BaseModel):
@@ -109,17 +108,12 @@ EXAMPLE: dict[str, Any] = {
 }
 
 
-def mode() -> Mode:
-    """Return how new symbols are learnt."""
-    return "v2_instant" if load_settings().batch_v2_enabled else "v1_batch"
-
-
 def _described(progress: Progress) -> dict[str, Any]:
     snapshot = progress.account.snapshot
     return {
         "portfolio_id": progress.account.id,
         "status": progress.status,
-        "mode": mode(),
+        "mode": load_settings().mode,
         "percent": progress.percent,
         "phases": [PhaseOut.model_validate(phase, from_attributes=True) for phase in progress.phases],
         "known": progress.known,
@@ -181,8 +175,8 @@ def create_portfolio(
         database, calendar, uploader, form, positions, today=today, latest=runtime.latest_session()
     )
     with database.transaction() as connection:
-        progress = accounts.progress(connection, owner, stored.portfolio_id, v2=load_settings().batch_v2_enabled)
-    if progress.pending and mode() == "v1_batch":
+        progress = accounts.progress(connection, owner, stored.portfolio_id, load_settings().mode)
+    if progress.pending and load_settings().mode is Mode.COMBINED:
         tasks.add_task(_start_batch, database)
     if stored.repeated:
         response.status_code = HTTPStatus.OK
@@ -216,5 +210,5 @@ def csv_template() -> Response:
 def status(portfolio_id: int, owner: Owner, database: Warehouse) -> OnboardingStatus:
     """Tell how far the plant is with a portfolio."""
     with database.transaction() as connection:
-        progress = accounts.progress(connection, owner, portfolio_id, v2=load_settings().batch_v2_enabled)
+        progress = accounts.progress(connection, owner, portfolio_id, load_settings().mode)
     return OnboardingStatus(**_described(progress))

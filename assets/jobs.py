@@ -12,6 +12,7 @@ from closingbell.install import runtime
 from closingbell.install.settings import load_settings
 from closingbell.market.calendar import NEW_YORK
 from closingbell.operations.jobs import STEPS, JobType, batches
+from closingbell.operations.mode import Mode
 from closingbell.repositories import aliases, usage
 from closingbell.repositories.database import Connection
 from resources.retention import delete_old_runs
@@ -25,9 +26,9 @@ REQUESTS_KEPT = timedelta(days=30)
 BATCH_JOBS = [
     # Whether a table is fresh says nothing about a batch of an older session.
     dg.define_asset_job(job.value, selection=dg.AssetSelection.assets(*STEPS[job]) - FRESHNESS)
-    for job in batches(v2=load_settings().batch_v2_enabled)
+    for job in batches(load_settings().mode)
 ]
-ONBOARDING_JOBS = [symbol_onboarding] if load_settings().batch_v2_enabled else []
+ONBOARDING_JOBS = [symbol_onboarding] if load_settings().mode is Mode.INSTANT else []
 
 
 def _recorded(
@@ -38,7 +39,7 @@ def _recorded(
     day = date.fromisoformat(given) if given else runtime.planning_now().astimezone(NEW_YORK).date()
 
     def in_transaction() -> tuple[int, dict[str, str]]:
-        with warehouse.open().transaction(lock=job) as connection:
+        with warehouse.open().transaction() as connection:
             return work(connection, day), {}
 
     recorded(context, warehouse, job, day, in_transaction)

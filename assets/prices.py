@@ -10,6 +10,7 @@ from assets.step import Materialized, run_step, symbol_asset
 from closingbell.batch.prices import refresh_prices
 from closingbell.batch.report import StepReport
 from closingbell.install.settings import load_settings
+from closingbell.operations.mode import Mode
 from closingbell.repositories.database import Database
 from resources import Market, Warehouse
 
@@ -23,7 +24,7 @@ def prices(context: dg.AssetExecutionContext, warehouse: Warehouse, market: Mark
     """
 
     def step(database: Database, sessions: Sequence[date]) -> StepReport:
-        if not load_settings().batch_v2_enabled:
+        if load_settings().mode is Mode.COMBINED:
             # Nobody else learns them in this mode.
             onboard_requested(context, warehouse, market)
         return refresh_prices(database, sessions, provider=market.provider(), calendar=market.calendar())

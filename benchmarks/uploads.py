@@ -29,9 +29,8 @@ from closingbell.accounts import Uploader
 from closingbell.batch.onboarding import Onboarding
 from closingbell.ledger.uploads import PortfolioForm, read_positions
 from closingbell.market.instruments import Kind
-from closingbell.operations.jobs import lease_of
 from closingbell.providers.demo import DemoProvider
-from closingbell.repositories import queue, universe
+from closingbell.repositories import locks, queue, universe
 from closingbell.repositories.database import Database
 from closingbell.repositories.queue import SymbolRequest
 
@@ -236,6 +235,6 @@ def _learning_alone(database: Database, provider: DemoProvider, symbols: Sequenc
         queue.request(connection, [SymbolRequest(symbol, Kind.EQUITY, LAST) for symbol in symbols])
     run_id = f"bench {next(_numbers)}"
     began = perf_counter()
-    with database.lease(lease_of(run_id)):
+    with database.lease(locks.run(run_id)):
         Onboarding(database, provider, calendar(), LAST, run_id).run()
     return perf_counter() - began

@@ -17,6 +17,7 @@ from closingbell.install import runtime
 from closingbell.install.seeding import YEAR
 from closingbell.install.settings import load_settings
 from closingbell.operations.jobs import JobType, batches, require_available
+from closingbell.operations.mode import Mode
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -52,7 +53,7 @@ def run(
     """Materialize every asset for a range of sessions through Dagster, and print a summary."""
     settings = load_settings()
     install.prepare(settings)
-    jobs = _batches(job, v2=settings.batch_v2_enabled)
+    jobs = _batches(job, settings.mode)
     install.require_initialised()
     sessions = _sessions(start and start.date(), end and end.date())
     # Dagster reads its environment as it is imported, and the import takes longer than a wrong argument deserves.
@@ -64,13 +65,13 @@ def run(
     summary.show_run(console, sessions, outcome, monotonic() - began)
 
 
-def _batches(name: str | None, *, v2: bool) -> tuple[JobType, ...]:
+def _batches(name: str | None, mode: Mode) -> tuple[JobType, ...]:
     """Return the batches to run: one by its name, or all that the mode has."""
     if name is None:
-        return batches(v2=v2)
-    job = require_available(name, v2=v2)
-    if job not in batches(v2=v2):
-        raise ConfigurationError(f"{job} does not work on sessions", f"Choose one of {', '.join(batches(v2=v2))}")
+        return batches(mode)
+    job = require_available(name, mode)
+    if job not in batches(mode):
+        raise ConfigurationError(f"{job} does not work on sessions", f"Choose one of {', '.join(batches(mode))}")
     return (job,)
 
 

@@ -17,6 +17,7 @@ from closingbell.install import runtime
 from closingbell.install.settings import load_settings
 from closingbell.market.calendar import NEW_YORK
 from closingbell.operations.jobs import DUE, batches
+from closingbell.operations.mode import Mode
 from closingbell.repositories import inspection, queue, run_records
 from closingbell.repositories.database import Connection
 from closingbell.repositories.queue import Waiting
@@ -75,11 +76,11 @@ def read_status() -> Status:
         onboarding = queue.waiting(connection)
     with dg.DagsterInstance.get() as instance:
         running = [job for record in instance.get_run_records(dg.RunsFilter(statuses=ACTIVE)) for job in views(record)]
-    first = batches(v2=settings.batch_v2_enabled)[0]
+    first = batches(settings.mode)[0]
     due = next_batch(runtime.trading_calendar(), runtime.now())
     return Status(
         settings.provider,
-        "two jobs a night" if settings.batch_v2_enabled else "one combined batch a night",
+        "two jobs a night" if settings.mode is Mode.INSTANT else "one combined batch a night",
         latest,
         reach,
         running,

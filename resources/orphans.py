@@ -11,8 +11,7 @@ from time import sleep
 
 import dagster as dg
 
-from closingbell.operations.jobs import lease_of
-from closingbell.repositories import run_records
+from closingbell.repositories import locks, run_records
 from closingbell.repositories.database import LEASE_CHECK_SECONDS, Database
 
 GRACE = timedelta(seconds=10)
@@ -45,7 +44,7 @@ def _without_process(instance: dg.DagsterInstance, database: Database, now: date
     return {
         record.dagster_run.run_id: record.dagster_run
         for record in started
-        if now - record.update_timestamp > GRACE and not database.is_leased(lease_of(record.dagster_run.run_id))
+        if now - record.update_timestamp > GRACE and not database.is_leased(locks.run(record.dagster_run.run_id))
     }
 
 

@@ -11,6 +11,7 @@ import dagster as dg
 from closingbell.errors import ClosingBellError
 from closingbell.install.settings import load_settings
 from closingbell.operations.jobs import STEPS, JobRunningError, JobType, require_available
+from closingbell.repositories import locks
 from closingbell.repositories.database import Database
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -124,11 +125,11 @@ class JobTracker:
         JobRunningError
             If one of the type runs already, whoever launched it; also if another caller was a millisecond faster.
         """
-        require_available(job_type, v2=load_settings().batch_v2_enabled)
+        require_available(job_type, load_settings().mode)
         tags = {TRIGGER_TAG: trigger}
         if sessions:
             tags |= {RANGE_START: str(sessions[0]), RANGE_END: str(sessions[-1])}
-        with self._database.transaction(lock=f"start {job_type}"):
+        with self._database.transaction(lock=locks.job_start(job_type)):
             running = next((job for job in self.active_jobs() if job.type is job_type), None)
             if running is not None:
                 raise JobRunningError(running.type, running.run_id)

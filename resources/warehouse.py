@@ -8,7 +8,8 @@ from contextlib import ExitStack, contextmanager
 import dagster as dg
 
 from closingbell.install import runtime
-from closingbell.operations.jobs import POOLS, lease_of
+from closingbell.operations.jobs import POOLS
+from closingbell.repositories import locks
 from closingbell.repositories.database import Database
 from resources.tracker import types_of
 
@@ -32,6 +33,6 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
             return
         database, jobs = self.open(), sorted({pool for job in types_of(context.run) for pool in POOLS[job]})
         with ExitStack() as stack:
-            for name in (lease_of(context.run.run_id), *(f"job {job}" for job in jobs)):
+            for name in (locks.run(context.run.run_id), *(locks.job(job) for job in jobs)):
                 stack.enter_context(database.lease(name))
             yield self

@@ -14,6 +14,7 @@ from assets.partitions import SESSIONS_PER_RUN
 from assets.step import FRESHNESS_JOB
 from closingbell.market.calendar import NEW_YORK
 from closingbell.operations.jobs import DUE, JobType, batches
+from closingbell.operations.mode import Mode
 from closingbell.operations.planning import adjacent_runs, portfolio_readiness
 from closingbell.repositories import queue
 from closingbell.repositories.database import Database
@@ -25,10 +26,10 @@ from resources.warehouse import Warehouse
 Requests = Iterator[dg.RunRequest | dg.SkipReason]
 
 
-def schedules_of(*, v2: bool) -> list[dg.ScheduleDefinition]:
+def schedules_of(mode: Mode) -> list[dg.ScheduleDefinition]:
     """Return the schedules of a mode."""
     return [
-        *(_batch_schedule(job) for job in batches(v2=v2)),
+        *(_batch_schedule(job) for job in batches(mode)),
         *(_daily_schedule(job) for job in (JobType.FEEDBACK_LEARNING, JobType.ADMIN_METRICS)),
         freshness_2230,
     ]

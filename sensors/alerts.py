@@ -49,7 +49,7 @@ def _found(instance: dg.DagsterInstance, connection: Connection, market: Market,
     onboarding = onboarding_alert(queue.settled_since(connection, datetime.combine(today, time(), NEW_YORK)), today)
     if onboarding is not None:
         yield onboarding
-    calendar, mode = market.calendar(), load_settings().batch_v2_enabled
+    calendar, mode = market.calendar(), load_settings().mode
     expected = market.latest_session(last_due(calendar, moment - DONE_BY, DUE[JobType.SYMBOL_BATCH]))
     fresh = measure_freshness(connection, calendar, expected=expected, now=moment)
     if fresh.as_of is None:
@@ -60,7 +60,7 @@ def _found(instance: dg.DagsterInstance, connection: Connection, market: Market,
         for job in types_of(record.dagster_run)
     }
     # The portfolio refresh has a patience of its own, and its end is a failure.
-    for job in (job for job in batches(v2=mode) if job is not JobType.PORTFOLIO_REFRESH):
+    for job in (job for job in batches(mode) if job is not JobType.PORTFOLIO_REFRESH):
         due = last_due(calendar, moment, DUE[job])
         target = market.latest_session(due)
         record = run_records.find(connection, job, target)

@@ -42,7 +42,7 @@ def catch_up(
     moment = runtime.planning_now()
     found = [
         each
-        for job in batches(v2=load_settings().batch_v2_enabled)
+        for job in batches(load_settings().mode)
         for each in _catch_up(context.instance, warehouse.open(), market, job, moment)
     ]
     requests = [each for each in found if isinstance(each, dg.RunRequest)]

@@ -12,11 +12,12 @@ from typing import Literal
 
 from closingbell.accounts.progress import require
 from closingbell.accounts.uploading import PATIENCE, symbol_requests, write_now
-from closingbell.batch.portfolios import CONTRACT_SIZE, PositionValue, first_price_day, value_positions
+from closingbell.batch.portfolios import PositionValue, first_price_day, value_positions
 from closingbell.errors import ConflictError, NotFoundError
 from closingbell.ledger.entries import OPTIONS, PRIVATE, NewPosition
 from closingbell.ledger.uploads import read_position
 from closingbell.market.calendar import SessionCalendar
+from closingbell.market.instruments import CONTRACT_SIZE
 from closingbell.repositories import accounts, aliases, portfolios, queue
 from closingbell.repositories.accounts import Account, Held
 from closingbell.repositories.database import Connection, Database
@@ -110,7 +111,7 @@ def _view(held: Held, valued: PositionValue | None, session: date | None, sugges
 
 
 def _multiplier(held: Held) -> Decimal:
-    return Decimal(int(CONTRACT_SIZE)) if held.investment_class == OPTIONS else Decimal(1)
+    return Decimal(CONTRACT_SIZE if held.investment_class == OPTIONS else 1)
 
 
 def _data_status(held: Held, valued: PositionValue | None, *, counted: bool) -> tuple[DataStatus, str | None]:

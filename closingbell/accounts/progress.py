@@ -10,6 +10,7 @@ from closingbell.batch.onboarding import write_portfolios
 from closingbell.errors import NotFoundError
 from closingbell.market.calendar import SessionCalendar
 from closingbell.operations.jobs import STEPS, JobType
+from closingbell.operations.mode import Mode
 from closingbell.repositories import accounts, factors, run_records
 from closingbell.repositories.accounts import Account
 from closingbell.repositories.database import Connection, Database
@@ -53,7 +54,7 @@ class Progress:
     account: Account
 
 
-def progress(connection: Connection, owner: str, portfolio_id: int, *, v2: bool) -> Progress:
+def progress(connection: Connection, owner: str, portfolio_id: int, mode: Mode) -> Progress:
     """Return how far the plant is with a portfolio.
 
     Raises
@@ -69,7 +70,9 @@ def progress(connection: Connection, owner: str, portfolio_id: int, *, v2: bool)
     failed = {each.symbol: each.last_error or "" for each in held if each.symbol_status == "failed"}
     private = sorted({each.symbol for each in held if each.symbol_id is None})
     known = sorted({each.symbol for each in held if each.symbol_id} - set(pending) - set(failed))
-    phases, running = _batch_phases(connection) if pending and not v2 else ([], any(each.leased for each in held))
+    phases, running = (
+        _batch_phases(connection) if pending and mode is Mode.COMBINED else ([], any(each.leased for each in held))
+    )
     phases = phases or [
         Phase("symbols", len(known) + len(failed), len(known) + len(failed) + len(pending)),
         Phase("snapshot", int(account.snapshot is not None and account.stale_since is None), 1),

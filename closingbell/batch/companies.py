@@ -10,7 +10,7 @@ from typing import TypeVar
 from closingbell.batch.report import StepReport
 from closingbell.market.instruments import Instruments, Kind
 from closingbell.providers.base import Answer, MarketDataProvider
-from closingbell.repositories import companies, universe
+from closingbell.repositories import companies, locks, universe
 from closingbell.repositories.database import Database
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def refresh_profiles(
     with database.transaction() as connection:
         instruments = universe.active(connection, [Kind.EQUITY, Kind.ETF])
     found, failed, can_pass = _sort_out(instruments, provider.profiles(instruments.symbols))
-    with database.transaction(lock="company_profiles") as connection:
+    with database.transaction(lock=locks.COMPANY_PROFILES) as connection:
         rows = companies.upsert_profiles(connection, session, found)
     return StepReport(
         "company_profiles",
@@ -66,7 +66,7 @@ def refresh_fundamentals(
     asked = Instruments(item for item in instruments if item.id in due)
     logger.info("statements are due for %d of %d companies", len(asked), len(instruments))
     found, failed, can_pass = _sort_out(asked, provider.statements(asked.symbols))
-    with database.transaction(lock="fundamentals") as connection:
+    with database.transaction(lock=locks.FUNDAMENTALS) as connection:
         rows = companies.upsert_statements(connection, session, found)
     return StepReport(
         "income_statements",
@@ -91,7 +91,7 @@ def onboard_companies(
     kinds = {key: Kind.ETF if profile.is_fund else Kind.EQUITY for key, profile in found.items()}
     firms = Instruments(item for item in instruments if kinds.get(item.id, item.kind) is Kind.EQUITY)
     stated, silent, _ = _sort_out(firms, provider.statements(firms.symbols))
-    with database.transaction(lock=("company_profiles", "fundamentals")) as connection:
+    with database.transaction(lock=(locks.COMPANY_PROFILES, locks.FUNDAMENTALS)) as connection:
         universe.record_kinds(connection, kinds)
         companies.upsert_profiles(connection, as_of, found)
         companies.upsert_statements(connection, as_of, stated)

@@ -16,12 +16,10 @@ from closingbell.calculations.factors import FactorEstimates, Quality, estimate_
 from closingbell.errors import ConfigurationError
 from closingbell.market.calendar import SessionCalendar
 from closingbell.market.instruments import Instruments, Kind
-from closingbell.repositories import companies, factors, prices, universe
+from closingbell.repositories import companies, factors, locks, prices, universe
 from closingbell.repositories.database import Connection, Database
 
 logger = logging.getLogger(__name__)
-
-LOCK = "symbol_factors"
 
 NONE = Instruments()
 
@@ -37,7 +35,7 @@ def compute_factors(database: Database, sessions: Sequence[date], *, calendar: S
     ConfigurationError
         If the universe is empty.
     """
-    with database.transaction(lock=LOCK) as connection:
+    with database.transaction(lock=locks.SYMBOL_FACTORS) as connection:
         instruments = universe.active(connection, [Kind.EQUITY, Kind.ETF])
         if not instruments:
             raise ConfigurationError("the universe has no active symbols", "Run `closingbell init`")

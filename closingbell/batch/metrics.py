@@ -13,10 +13,8 @@ from closingbell.calculations.metrics import symbol_metrics
 from closingbell.errors import ConfigurationError
 from closingbell.market.calendar import SessionCalendar
 from closingbell.market.instruments import Instruments, Kind
-from closingbell.repositories import companies, metrics, prices, universe
+from closingbell.repositories import companies, locks, metrics, prices, universe
 from closingbell.repositories.database import Connection, Database
-
-LOCK = "symbol_metrics"
 
 
 def compute_metrics(database: Database, sessions: Sequence[date], *, calendar: SessionCalendar) -> StepReport:
@@ -27,7 +25,7 @@ def compute_metrics(database: Database, sessions: Sequence[date], *, calendar: S
     ConfigurationError
         If the universe is empty.
     """
-    with database.transaction(lock=LOCK) as connection:
+    with database.transaction(lock=locks.SYMBOL_METRICS) as connection:
         instruments = universe.active(connection, [Kind.EQUITY, Kind.ETF])
         if not instruments:
             raise ConfigurationError("the universe has no active symbols", "Run `closingbell init`")

@@ -16,18 +16,15 @@ from datetime import date, timedelta
 from time import monotonic
 
 from closingbell.batch.companies import onboard_companies
-from closingbell.batch.factors import LOCK as FACTORS_LOCK
 from closingbell.batch.factors import onboard_factors
-from closingbell.batch.metrics import LOCK as METRICS_LOCK
 from closingbell.batch.metrics import onboard_metrics
 from closingbell.batch.portfolios import calculate_portfolios
 from closingbell.batch.prices import onboard_prices
 from closingbell.market.bars import Bars
 from closingbell.market.calendar import SessionCalendar
 from closingbell.market.instruments import Instruments
-from closingbell.operations.jobs import lease_of
 from closingbell.providers.base import Answer, MarketDataProvider, Outcome
-from closingbell.repositories import factors, portfolios, queue, universe
+from closingbell.repositories import factors, locks, portfolios, queue, universe
 from closingbell.repositories.database import Connection, Database
 from closingbell.repositories.queue import LeaseLostError, Refusal, Waiting
 
@@ -92,7 +89,7 @@ def pending_work(database: Database, connection: Connection) -> tuple[Waiting, l
     connection : Connection
         One whose statements are transactions of their own, or a transaction.
     """
-    dead = [run for run in queue.lease_holders(connection) if not database.is_leased(lease_of(run))]
+    dead = [run for run in queue.lease_holders(connection) if not database.is_leased(locks.run(run))]
     if queue.release(connection, dead):
         logger.warning("V2_ONBOARDING step=release dead_runs=%s", ",".join(dead) or "-")
     return queue.waiting(connection), portfolios.stale(connection, ABANDONED_SECONDS)
@@ -203,7 +200,7 @@ class Onboarding:
 
     def _activate(self, priced: Instruments, shares: Instruments) -> None:
         """Compute what is computed by session, and make the symbols active, in one transaction."""
-        with self._database.transaction(lock=(FACTORS_LOCK, METRICS_LOCK)) as connection:
+        with self._database.transaction(lock=(locks.SYMBOL_FACTORS, locks.SYMBOL_METRICS)) as connection:
             session = self._computed(connection)
             if shares:
                 onboard_factors(connection, shares, session, calendar=self._calendar)

@@ -29,14 +29,12 @@ from closingbell.calculations.valuation import (
 from closingbell.errors import BatchError
 from closingbell.market.bars import ActionKind, CorporateAction
 from closingbell.market.calendar import SessionCalendar
-from closingbell.market.instruments import Kind
-from closingbell.repositories import companies, factors, portfolios, prices, snapshots, universe
+from closingbell.market.instruments import CONTRACT_SIZE, Kind
+from closingbell.repositories import companies, factors, locks, portfolios, prices, snapshots, universe
 from closingbell.repositories.database import Connection, Database
 from closingbell.repositories.portfolios import Ledger
 
 logger = logging.getLogger(__name__)
-
-CONTRACT_SIZE = 100.0
 
 ETF, PRIVATE, UNCLASSIFIED = "ETF", "Private", "Unclassified"
 
@@ -74,7 +72,7 @@ def compute_snapshots(database: Database, sessions: Sequence[date], *, calendar:
         If a session's factors have not been computed.
     """
     days = np.array(sessions, dtype="datetime64[D]")
-    with database.transaction(lock=portfolios.LOCK) as connection:
+    with database.transaction(lock=locks.PORTFOLIOS) as connection:
         _require_factors(connection, sessions)
         valued = _value(connection, calendar, days)
         names, rows = _write_snapshots(connection, valued, days)
@@ -90,7 +88,7 @@ def compute_exposures(database: Database, sessions: Sequence[date], *, calendar:
         If a session's factors or snapshots have not been computed.
     """
     days = np.array(sessions, dtype="datetime64[D]")
-    with database.transaction(lock=portfolios.LOCK) as connection:
+    with database.transaction(lock=locks.PORTFOLIOS) as connection:
         _require_factors(connection, sessions)
         valued = _value(connection, calendar, days)
         ledger, started = valued.ledger, valued.snapshots.started

@@ -19,7 +19,7 @@ from closingbell.market.calendar import SessionCalendar
 from closingbell.market.instruments import Instrument, Instruments, Kind
 from closingbell.market.quality import RefusedBar, check_bars
 from closingbell.providers.base import Answer, MarketDataProvider, Outcome
-from closingbell.repositories import prices, universe
+from closingbell.repositories import locks, prices, universe
 from closingbell.repositories.database import Connection, Database
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,9 @@ def refresh_prices(
     if not instruments:
         raise ConfigurationError("the universe has no active symbols", "Run `closingbell init`, or upload a portfolio")
     fetch = _fetch_shares(provider)
-    return _refresh(database, calendar, instruments, sessions, fetch, lock="prices").require_majority(len(instruments))
+    return _refresh(database, calendar, instruments, sessions, fetch, lock=locks.PRICES).require_majority(
+        len(instruments)
+    )
 
 
 def refresh_option_prices(
@@ -68,7 +70,9 @@ def refresh_option_prices(
         contracts = universe.active(connection, [Kind.OPTION])
     needed = Instruments(item for item in contracts if _is_incomplete(calendar, item, sessions))
     fetch = _fetch_options(provider)
-    return _refresh(database, calendar, needed, sessions, fetch, lock="option_prices").require_majority(len(contracts))
+    return _refresh(database, calendar, needed, sessions, fetch, lock=locks.OPTION_PRICES).require_majority(
+        len(contracts)
+    )
 
 
 def onboard_prices(
@@ -90,8 +94,8 @@ def onboard_prices(
         item for item in instruments if item.contract is not None and _is_incomplete(calendar, item, sessions)
     )
     for group, fetch, lock in (
-        (shares, _fetch_shares(provider), "prices"),
-        (contracts, _fetch_options(provider), "option_prices"),
+        (shares, _fetch_shares(provider), locks.PRICES),
+        (contracts, _fetch_options(provider), locks.OPTION_PRICES),
     ):
         if group:
             fetched = _fetch_and_store(database, calendar, group, sessions, fetch, lock)[0]

@@ -20,7 +20,6 @@ from closingbell.market.occ import format_occ
 from closingbell.providers.base import Answer, MarketDataProvider
 from closingbell.providers.demo import DEMO_FUNDS
 
-CONTRACT_SIZE = 100
 LOT = 5
 """Share quantities are multiples of this."""
 

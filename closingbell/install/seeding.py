@@ -11,7 +11,7 @@ from closingbell.market.calendar import SessionCalendar
 from closingbell.market.instruments import Kind
 from closingbell.providers.base import MarketDataProvider
 from closingbell.providers.demo import DEMO_FUNDS, DEMO_STOCKS
-from closingbell.repositories import factors, portfolios, universe
+from closingbell.repositories import factors, locks, portfolios, universe
 from closingbell.repositories.database import Database
 
 LOCAL_OWNER = "local"
@@ -31,7 +31,7 @@ class Seeded:
 
 def seed(database: Database, provider: MarketDataProvider, calendar: SessionCalendar, latest: date) -> Seeded:
     """Write what a new install begins with; what is there already is left as it is."""
-    with database.transaction(lock="seeds") as connection:
+    with database.transaction(lock=locks.SEEDS) as connection:
         factors.seed_definitions(connection)
         funds = [(fund, Kind.ETF) for fund in REGRESSOR_FUNDS]
         symbols = universe.add_instruments(connection, funds, status="active")

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from closingbell.errors import ConfigurationError
+from closingbell.operations.mode import Mode
 from closingbell.repositories.database import backend_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,6 +76,11 @@ class Settings(BaseSettings):
         if backend != "postgresql":
             raise ValueError(f"must be a postgresql:// URL, but is {backend}")
         return value
+
+    @property
+    def mode(self) -> Mode:
+        """Return how the plant runs."""
+        return Mode.INSTANT if self.batch_v2_enabled else Mode.COMBINED
 
     @property
     def dagster_home(self) -> Path:

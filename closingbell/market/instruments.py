@@ -11,6 +11,9 @@ import numpy as np
 
 from closingbell.arrays import Ints
 
+CONTRACT_SIZE = 100
+"""Units of the underlying that one option contract is about."""
+
 
 class Kind(StrEnum):
     """What a symbol stands for."""

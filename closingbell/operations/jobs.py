@@ -6,6 +6,7 @@ from datetime import time
 from enum import StrEnum
 
 from closingbell.errors import ClosingBellError, ConfigurationError
+from closingbell.operations.mode import Mode
 
 
 class JobType(StrEnum):
@@ -53,23 +54,18 @@ class JobRunningError(ClosingBellError):
         self.run_id = run_id
 
 
-def lease_of(run_id: str) -> str:
-    """Return the name of the lease that the process of a run holds as long as it lives."""
-    return f"run {run_id}"
-
-
-def batches(*, v2: bool) -> tuple[JobType, ...]:
+def batches(mode: Mode) -> tuple[JobType, ...]:
     """Return the batches that a mode has, in the order in which they run."""
-    return (JobType.SYMBOL_BATCH, JobType.PORTFOLIO_REFRESH) if v2 else (JobType.DAILY_BATCH,)
+    return (JobType.SYMBOL_BATCH, JobType.PORTFOLIO_REFRESH) if mode is Mode.INSTANT else (JobType.DAILY_BATCH,)
 
 
-def available(*, v2: bool) -> tuple[JobType, ...]:
+def available(mode: Mode) -> tuple[JobType, ...]:
     """Return every job that a mode has."""
-    instant = (JobType.SYMBOL_ONBOARDING,) if v2 else ()
-    return (*batches(v2=v2), *instant, JobType.FEEDBACK_LEARNING, JobType.ADMIN_METRICS)
+    instant = (JobType.SYMBOL_ONBOARDING,) if mode is Mode.INSTANT else ()
+    return (*batches(mode), *instant, JobType.FEEDBACK_LEARNING, JobType.ADMIN_METRICS)
 
 
-def require_available(name: str, *, v2: bool) -> JobType:
+def require_available(name: str, mode: Mode) -> JobType:
     """Return the job type of that name.
 
     Raises
@@ -77,13 +73,13 @@ def require_available(name: str, *, v2: bool) -> JobType:
     ConfigurationError
         If there is no such job, or the mode does not have it.
     """
-    known = ", ".join(available(v2=v2))
+    known = ", ".join(available(mode))
     if name not in list(JobType):
         raise ConfigurationError(f"there is no job {name!r}", f"Choose one of {known}")
     job = JobType(name)
-    if job not in available(v2=v2):
+    if job not in available(mode):
         raise ConfigurationError(
-            f"there is no {job} while BATCH_V2_ENABLED is {str(v2).lower()}",
-            f"Choose one of {known}, or set BATCH_V2_ENABLED={str(not v2).lower()} and restart",
+            f"there is no {job} while BATCH_V2_ENABLED is {mode.flag}",
+            f"Choose one of {known}, or set BATCH_V2_ENABLED={mode.other.flag} and restart",
         )
     return job

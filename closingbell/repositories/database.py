@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, Programm
 from sqlalchemy.pool import NullPool
 
 from closingbell.errors import DatabaseError
+from closingbell.repositories import locks
 
 __all__ = [
     "Connection",
@@ -206,7 +207,7 @@ def ensure_year_partitions(connection: Connection, table: str, first_year: int, 
     for year in range(first_year, last_year + 1):
         if f"{table}_{year}" not in known:
             # Assets of different partitions may get here together: the lock lets one of them create it.
-            take_lock(connection, f"{table} partitions")
+            take_lock(connection, locks.year_partitions(table))
             connection.execute(
                 text(
                     f"CREATE TABLE IF NOT EXISTS {table}_{year} PARTITION OF {table} "

@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from closingbell.arrays import Bools, Dates, Floats, Ints
 from closingbell.errors import ClosingBellError
 from closingbell.ledger.entries import PRIVATE, NewPortfolio, NewPosition
-from closingbell.repositories import universe
+from closingbell.repositories import locks, universe
 from closingbell.repositories.copying import array_cursor
 from closingbell.repositories.database import driver, take_lock
 from closingbell.repositories.tables import EquityChange, Portfolio, Position, PositionValuation
@@ -166,13 +166,6 @@ def _days(numbers: NDArray[np.generic]) -> Dates:
     return days
 
 
-LOCK = "portfolios"
-"""Snapshots and exposures are written under one lock: the exposures divide by the snapshots' NAV.
-
-The batch holds it alone. Those who write some portfolios share it, and hold each of theirs alone.
-"""
-
-
 class BusyError(ClosingBellError):
     """Somebody else writes the portfolios, and the patience has ended."""
 
@@ -191,9 +184,9 @@ def lock(connection: Connection, portfolio_ids: Collection[int], patience: timed
         milliseconds = str(round(patience.total_seconds() * 1000))
         connection.execute(text("SELECT set_config('lock_timeout', :ms, true)"), {"ms": milliseconds})
     try:
-        take_lock(connection, LOCK, shared=True)
+        take_lock(connection, locks.PORTFOLIOS, shared=True)
         for key in sorted(portfolio_ids):
-            take_lock(connection, f"portfolio {key}")
+            take_lock(connection, locks.portfolio(key))
     except OperationalError as error:
         if isinstance(error.orig, LockNotAvailable):
             raise BusyError("the batch is writing the portfolios", "Try again in a moment") from error

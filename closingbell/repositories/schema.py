@@ -12,10 +12,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from closingbell.errors import DatabaseError
+from closingbell.repositories import locks
 from closingbell.repositories.database import Database
 from closingbell.repositories.tables import PARTITIONED_BY_YEAR, Table
-
-LOCK = "migrations"
 
 
 def _configuration() -> Config:
@@ -27,7 +26,7 @@ def _configuration() -> Config:
 def upgrade(database: Database) -> None:
     """Bring the tables to the newest revision; several processes may try at once."""
     config = _configuration()
-    with database.transaction(lock=LOCK) as connection:
+    with database.transaction(lock=locks.MIGRATIONS) as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 

@@ -25,9 +25,9 @@ from closingbell.operations.jobs import (
     JobRunningError,
     JobType,
     batches,
-    lease_of,
 )
-from closingbell.repositories import run_records
+from closingbell.operations.mode import Mode
+from closingbell.repositories import locks, run_records
 from closingbell.repositories.run_records import RunRecord
 from definitions import defs
 from resources import Warehouse, orphans
@@ -91,7 +91,7 @@ def test_every_step_belongs_to_one_job_in_the_order_of_the_graph() -> None:
 
 
 def test_a_backfill_materializes_every_partition_of_every_asset_with_its_story(plant: Plant) -> None:
-    outcome = run_quietly(batches(v2=True), SESSIONS)
+    outcome = run_quietly(batches(Mode.INSTANT), SESSIONS)
     assert outcome.failed_checks == []
     for asset in GRAPH:
         assert plant.instance.get_materialized_partitions(dg.AssetKey(asset)) == KEYS, asset
@@ -108,7 +108,7 @@ def test_a_backfill_materializes_every_partition_of_every_asset_with_its_story(p
 
 
 def test_a_materialization_says_what_was_done(plant: Plant) -> None:
-    run_quietly(batches(v2=True), SESSIONS)
+    run_quietly(batches(Mode.INSTANT), SESSIONS)
     for asset in GRAPH:
         event = plant.instance.get_latest_materialization_event(dg.AssetKey(asset))
         assert event is not None
@@ -209,7 +209,7 @@ def test_a_run_whose_process_has_died_is_ended_and_its_story_closed(plant: Plant
 
 def test_a_run_that_is_being_worked_on_is_left_alone(plant: Plant) -> None:
     run = start_run(plant)
-    with plant.database.lease(lease_of(run.run_id)):
+    with plant.database.lease(locks.run(run.run_id)):
         assert end_orphans(plant.instance, plant.database, runtime.now() + timedelta(minutes=1)) == []
     assert plant.run_records() == [("symbol_batch", LAST, "running", [])]
 
@@ -219,7 +219,7 @@ def test_a_run_that_takes_its_lease_again_after_a_restart_of_the_database_is_lef
 ) -> None:
     run = start_run(plant)
     with ExitStack() as process:
-        lease = plant.database.lease(lease_of(run.run_id))
+        lease = plant.database.lease(locks.run(run.run_id))
         monkeypatch.setattr(orphans, "sleep", lambda _seconds: process.enter_context(lease))
         assert end_orphans(plant.instance, plant.database, runtime.now() + timedelta(minutes=1)) == []
     assert plant.run_records() == [("symbol_batch", LAST, "running", [])]
@@ -240,7 +240,7 @@ def test_the_story_that_a_run_left_open_ends_as_the_run_did(plant: Plant) -> Non
 
 
 def test_a_run_that_fails_by_a_check_after_its_steps_is_failed_in_the_history_too(plant: Plant) -> None:
-    run_quietly(batches(v2=True), SESSIONS)
+    run_quietly(batches(Mode.INSTANT), SESSIONS)
     run = plant.instance.get_runs(dg.RunsFilter(job_name="portfolio_refresh"))[0]
     plant.instance.report_run_failed(run, "a blocking check has failed")
     end_orphans(plant.instance, plant.database, runtime.now())
@@ -261,8 +261,8 @@ def test_the_story_of_a_canceled_run_ends_as_canceled(plant: Plant) -> None:
 def test_a_run_holds_its_lease_while_it_works(plant: Plant) -> None:
     run = plant.instance.create_run_for_job(defs.resolve_job_def("symbol_batch"))
     with dg.build_resources({"warehouse": Warehouse()}, instance=plant.instance, dagster_run=run):
-        assert plant.database.is_leased(lease_of(run.run_id))
-    assert not plant.database.is_leased(lease_of(run.run_id))
+        assert plant.database.is_leased(locks.run(run.run_id))
+    assert not plant.database.is_leased(locks.run(run.run_id))
 
 
 # ---------------------------------------------------------------- the tracker

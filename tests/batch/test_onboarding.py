@@ -32,10 +32,11 @@ from closingbell.ledger.uploads import PortfolioForm, read_positions
 from closingbell.market.bars import Bars
 from closingbell.market.instruments import Kind
 from closingbell.market.occ import parse_occ
-from closingbell.operations.jobs import JobType, lease_of
+from closingbell.operations.jobs import JobType
+from closingbell.operations.mode import Mode
 from closingbell.providers.base import Answer, Outcome
 from closingbell.providers.demo import DemoProvider
-from closingbell.repositories import inspection, queue, universe, usage
+from closingbell.repositories import inspection, locks, queue, universe, usage
 from closingbell.repositories.database import Database
 from closingbell.repositories.queue import LeaseLostError, SymbolRequest
 from definitions import defs
@@ -86,7 +87,7 @@ def hold_positions(database: Database, account: str, positions: Sequence[NewPosi
 
 def progress(database: Database, portfolio_id: int) -> str:
     with database.transaction() as connection:
-        return accounts.progress(connection, "local", portfolio_id, v2=True).status
+        return accounts.progress(connection, "local", portfolio_id, Mode.INSTANT).status
 
 
 # ---------------------------------------------------------------- the queue
@@ -132,7 +133,7 @@ def test_an_attempt_that_fails_is_repeated_after_a_pause_and_the_third_is_the_la
 
 def test_a_lease_that_has_run_out_or_whose_run_has_died_is_taken_back(computed: Database) -> None:
     ask(computed, "ALIVE", "DEAD", "EXPIRED")
-    with computed.lease(lease_of("living")):
+    with computed.lease(locks.run("living")):
         assert claim(computed, "living", 1) == ["ALIVE"]
         assert claim(computed, "dead", 1) == ["DEAD"]
         assert claim(computed, "living", 1) == ["EXPIRED"]

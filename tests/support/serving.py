@@ -23,7 +23,8 @@ from sqlalchemy.exc import DBAPIError
 from closingbell.errors import DatabaseError
 from closingbell.install.settings import ROOT
 from closingbell.market.calendar import NEW_YORK
-from closingbell.operations.jobs import PORTFOLIO_STEPS, SYMBOL_STEPS, lease_of
+from closingbell.operations.jobs import PORTFOLIO_STEPS, SYMBOL_STEPS
+from closingbell.repositories import locks
 from closingbell.repositories.database import Database, dagster_url_beside
 from resources.tracker import RANGE_END, RANGE_START
 
@@ -155,7 +156,7 @@ def launch_night(services: Services, sessions: tuple[str, str]) -> str:
 def await_writing(services: Services, run_id: str) -> None:
     """Wait until the process of a run has begun to work."""
     deadline = monotonic() + 60
-    while not services.install.database.is_leased(lease_of(run_id)):
+    while not services.install.database.is_leased(locks.run(run_id)):
         assert monotonic() < deadline
         sleep(0.02)
 

@@ -15,8 +15,8 @@ from sqlalchemy import text
 from closingbell.batch.onboarding import Onboarding, OnboardingResult
 from closingbell.batch.portfolios import compute_exposures, compute_snapshots
 from closingbell.batch.prices import HISTORY_SESSIONS
-from closingbell.operations.jobs import lease_of
 from closingbell.providers.base import MarketDataProvider
+from closingbell.repositories import locks
 from closingbell.repositories.database import Database
 
 STOCKS = (
@@ -52,7 +52,7 @@ def upload(client: Any, content: str | bytes, headers: Mapping[str, str] | None 
 
 def onboard(database: Database, provider: MarketDataProvider, run_id: str = "learning") -> OnboardingResult:
     """Do what an onboarding run does."""
-    with database.lease(lease_of(run_id)):
+    with database.lease(locks.run(run_id)):
         return Onboarding(database, provider, nyse(), LAST, run_id).run()
 
 
