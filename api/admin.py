@@ -13,10 +13,11 @@ from api import jobs
 from api.context import Calendar, Warehouse
 from api.errors import refusals
 from closingbell.analytics.freshness import measure_freshness
+from closingbell.batch.steps import step_names
 from closingbell.errors import ConfigurationError
 from closingbell.install import runtime
 from closingbell.install.settings import load_settings
-from closingbell.operations.jobs import STEPS, JobType, require_available
+from closingbell.operations.jobs import JobType, require_available
 from closingbell.repositories import queue, run_records
 
 router = APIRouter(prefix="/api/v1/admin", tags=["admin"])
@@ -126,7 +127,7 @@ def start_job(request: JobRequest, calendar: Calendar) -> Started:
         raise ConfigurationError(f"the range is empty: {first} comes after {last}")
     if last > latest:
         raise ConfigurationError(f"there is no data for {last} yet", f"The latest session is {latest}")
-    sessions = calendar.sessions(first, last) if job in STEPS else []
+    sessions = calendar.sessions(first, last) if step_names(job) else []
     return Started(run_id=jobs.tracker().start_job(job, sessions, trigger="api"))
 
 
@@ -140,7 +141,7 @@ def current(database: Warehouse) -> Current:
             record = None if job.last is None else run_records.find(connection, job.type, job.last)
             ours = record.phases if record is not None and record.run_id == job.run_id else {}
             phases = [
-                PhaseOut(phase=step, done=step in ours, duration_ms=ours.get(step)) for step in STEPS.get(job.type, ())
+                PhaseOut(phase=step, done=step in ours, duration_ms=ours.get(step)) for step in step_names(job.type)
             ]
             percent = 100 * sum(phase.done for phase in phases) // max(len(phases), 1)
             fields = {name: getattr(job, name) for name in RunningJob.model_fields if hasattr(job, name)}

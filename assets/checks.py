@@ -1,6 +1,7 @@
-"""Asset checks: what must be true of the tables, whoever wrote them.
+"""Asset checks: what must be true of the tables.
 
-Within a run a check looks at the sessions of that run; asked for by itself, at the latest year.
+Within a run a check covers the sessions of that run; started by itself, the latest year. The standing checks are about
+the latest sessions, and run every evening.
 """
 
 from collections.abc import Sequence
@@ -9,26 +10,35 @@ from typing import Any
 
 import dagster as dg
 
+from assets.metadata import markdown_table
 from assets.portfolio_snapshots import portfolio_snapshots
 from assets.prices import prices
-from assets.step import markdown_table
 from assets.symbol_factors import symbol_factors
-from closingbell.repositories import inspection
+from closingbell.batch.steps import STEPS, Step
+from closingbell.operations.freshness import Level, level_of, sessions_behind
+from closingbell.operations.jobs import JobType
+from closingbell.operations.planning import HEALING_SESSIONS
+from closingbell.repositories import inspection, run_records
 from closingbell.repositories.inspection import Finding
 from resources import Market, Warehouse
+from resources.jobs import JobReader
 
 SESSIONS_BY_DEFAULT = 252
 MAX_SHOWN = 20
 
 
 def _sessions(context: dg.AssetCheckExecutionContext, market: Market) -> list[date]:
-    """Return the sessions that the run is about."""
+    """Return the sessions that the run covers."""
     run = context.op_execution_context
-    calendar, latest = market.calendar(), market.latest_session()
     if run.has_partition_key or run.has_partition_key_range:
         keys = run.partition_key_range
-        return calendar.sessions(date.fromisoformat(keys.start), date.fromisoformat(keys.end))
-    return calendar.sessions(calendar.offset(latest, 1 - SESSIONS_BY_DEFAULT), latest)
+        return market.calendar().sessions(date.fromisoformat(keys.start), date.fromisoformat(keys.end))
+    return _recent_sessions(market, SESSIONS_BY_DEFAULT)
+
+
+def _recent_sessions(market: Market, count: int) -> list[date]:
+    calendar, latest = market.calendar(), market.latest_session()
+    return calendar.sessions(calendar.offset(latest, 1 - count), latest)
 
 
 def _result(
@@ -81,33 +91,60 @@ def nav_adds_up(context: dg.AssetCheckExecutionContext, warehouse: Warehouse, ma
     return _result(findings, len(sessions))
 
 
-def _freshness_check(asset: dg.AssetsDefinition, table: str) -> dg.AssetChecksDefinition:
-    """Check that a table reaches the latest session; no such session is expected of a weekend or a holiday.
+def _freshness_check(step: Step) -> dg.AssetChecksDefinition:
+    """Check that a step's table reaches the latest session, so that weekends and holidays expect no rows.
 
-    Dagster's own freshness policies look at when an asset was last materialized, whichever partition that was, so a
-    backfill of an old session would make them green.
+    Dagster's own freshness policies use the time of the last materialization, whichever partition that was, so a
+    backfill of an old session would pass them.
     """
 
     @dg.asset_check(
-        asset=asset,
-        name=f"{asset.key.to_user_string()}_fresh",
-        description="The table reaches the latest session that has closed; weekends and holidays expect none.",
+        asset=step.name,
+        name=f"{step.name}_fresh",
+        description="The table reaches the latest session that has closed; weekends and holidays expect no rows.",
     )
     def fresh(warehouse: Warehouse, market: Market) -> dg.AssetCheckResult:
         expected = market.latest_session()
         with warehouse.open().transaction() as connection:
-            newest = inspection.newest_session(connection, table)
-        behind = len(market.calendar().sessions(newest, expected)) - 1 if newest else None
-        severity = dg.AssetCheckSeverity.WARN if behind == 1 else dg.AssetCheckSeverity.ERROR
-        metadata = {"newest session": str(newest), "expected": str(expected), "sessions behind": str(behind)}
-        return dg.AssetCheckResult(passed=newest == expected, severity=severity, metadata=metadata)
+            newest = inspection.newest_session(connection, step.table)
+        behind = sessions_behind(market.calendar(), newest, expected)
+        level = level_of(behind)
+        return dg.AssetCheckResult(
+            passed=level is Level.CURRENT,
+            severity=dg.AssetCheckSeverity.WARN if level is Level.WARNING else dg.AssetCheckSeverity.ERROR,
+            metadata={"newest session": str(newest), "expected": str(expected), "sessions behind": str(behind)},
+        )
 
     return fresh
 
 
-CHECKS = [sessions_complete, prices_sane, factors_present, nav_adds_up]
-FRESHNESS_CHECKS = [
-    _freshness_check(prices, "market_data_cache"),
-    _freshness_check(symbol_factors, "symbol_factor_exposures"),
-    _freshness_check(portfolio_snapshots, "portfolio_snapshots"),
+def _partitions_check(step: Step) -> dg.AssetChecksDefinition:
+    """Check that no recent partition of a step's asset has failed or was left out."""
+
+    @dg.asset_check(
+        asset=step.name,
+        name=f"{step.name}_partitions",
+        description=f"No partition of the last {HEALING_SESSIONS} sessions has failed or is missing.",
+    )
+    def partitions(context: dg.AssetCheckExecutionContext, warehouse: Warehouse, market: Market) -> dg.AssetCheckResult:
+        done = JobReader(context.instance).materialized_sessions([step.name])[step.name]
+        sessions = _recent_sessions(market, HEALING_SESSIONS)
+        # The freshness checks report sessions after the newest one; before the first one the install did not exist.
+        missing = [day for day in sessions if done and min(done) < day < max(done) and day not in done]
+        with warehouse.open().transaction() as connection:
+            failures = run_records.failures(connection, [step.job, JobType.DAILY_BATCH], sessions)
+        findings = [Finding(str(day), "the partition is missing") for day in missing]
+        findings += [
+            Finding(str(failure.session), failure.reason) for failure in failures if failure.step in {step.name, ""}
+        ]
+        return _result(findings, len(sessions))
+
+    return partitions
+
+
+CHECKS_OF_RUNS = [sessions_complete, prices_sane, factors_present, nav_adds_up]
+STANDING_CHECKS = [
+    *(_freshness_check(step) for step in STEPS if step.reaches_latest),
+    *(_partitions_check(step) for step in STEPS),
 ]
+CHECKS = [*CHECKS_OF_RUNS, *STANDING_CHECKS]

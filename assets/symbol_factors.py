@@ -1,22 +1,18 @@
 """Factor betas of every symbol."""
 
-from functools import partial
-
 import dagster as dg
 
 from assets.company_profiles import company_profiles
 from assets.prices import prices
-from assets.step import Materialized, run_step, symbol_asset
-from closingbell.batch.factors import compute_factors
+from assets.steps import Materialized, run_step, step_asset
 from resources import Market, Warehouse
 
 
-@symbol_asset(deps=[prices, company_profiles])
+@step_asset(code_version="1", deps=[prices, company_profiles])
 def symbol_factors(context: dg.AssetExecutionContext, warehouse: Warehouse, market: Market) -> Materialized:
-    """Thirteen factor betas of every stock and fund, with what each one rests on.
+    """Thirteen factor betas of every stock and fund, with their standard errors, R² and observations.
 
-    One row per session, symbol and factor. A NULL beta with `insufficient_history` cannot be known; no row means not
-    computed yet.
+    One row per session, symbol and factor. A NULL beta with `insufficient_history` cannot be estimated; no row means
+    that it has not been computed yet.
     """
-    step = partial(compute_factors, calendar=market.calendar())
-    return run_step(context, warehouse, market, step)
+    return run_step(context, warehouse, market)

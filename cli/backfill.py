@@ -1,4 +1,4 @@
-"""Materialize partitions through Dagster in this process, with progress, and say what came of it."""
+"""Materialize partitions through Dagster in this process, with progress."""
 
 from __future__ import annotations
 
@@ -14,31 +14,32 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from assets.partitions import SESSIONS_PER_RUN
+from closingbell.batch.steps import step_names
 from closingbell.errors import BatchError
-from closingbell.operations.jobs import STEPS, JobType
+from closingbell.operations.jobs import JobType
 from definitions import defs
-from resources.tracker import RANGE_END, RANGE_START, TRIGGER_TAG
+from resources.jobs import TRIGGER_TAG, range_tags
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a backfill amounted to."""
+    """The runs of a backfill, and the checks that failed."""
 
     runs: list[str]
     failed_checks: list[str]
 
 
 def backfill(jobs: Sequence[JobType], sessions: Sequence[date], console: Console) -> Outcome:
-    """Materialize every asset of the jobs, in their order, for a range of sessions, a quarter to a run.
+    """Materialize every asset of the jobs for a range of sessions, in runs of a quarter each.
 
     Raises
     ------
     BatchError
-        If a run fails: with the step and its reason.
+        If a run fails; the message has the step and the reason.
     """
     spans = [sessions[start : start + SESSIONS_PER_RUN] for start in range(0, len(sessions), SESSIONS_PER_RUN)]
     outcome = Outcome([], [])
-    steps = sum(len(STEPS[name]) for name in jobs) * len(spans)
+    steps = sum(len(step_names(name)) for name in jobs) * len(spans)
     with dg.DagsterInstance.get() as instance, _progress(console, steps):
         for name in jobs:
             for span in spans:
@@ -49,7 +50,7 @@ def backfill(jobs: Sequence[JobType], sessions: Sequence[date], console: Console
 def _run(instance: dg.DagsterInstance, name: JobType, span: Sequence[date], outcome: Outcome) -> None:
     result = defs.resolve_job_def(name.value).execute_in_process(
         instance=instance,
-        tags={RANGE_START: str(span[0]), RANGE_END: str(span[-1]), TRIGGER_TAG: "command line"},
+        tags={**range_tags(span), TRIGGER_TAG: "command line"},
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         raise_on_error=False,
     )
@@ -67,12 +68,12 @@ def _run(instance: dg.DagsterInstance, name: JobType, span: Sequence[date], outc
         step = failures[0].step_key if failures else name
         raise BatchError(
             f"{step} failed for {span[0]} to {span[-1]}: {reasons[0] if reasons else 'see the run'}",
-            f"Its log is run {result.run_id} in the Dagster UI (`closingbell up`); run the command again to go on",
+            f"Its log is run {result.run_id} in the Dagster UI (`closingbell up`); run the command again to continue",
         )
 
 
 class _StepProgress(logging.Handler):
-    """Moves the progress bar by the log lines of the steps."""
+    """Advances the progress bar with the log lines of the steps."""
 
     _line = re.compile(r"V2_BATCH_STEP step=(\S+) status=(\S+)(?: sessions=(\S+))?")
 
@@ -82,7 +83,7 @@ class _StepProgress(logging.Handler):
         self._task = progress.add_task("starting", total=steps)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show which step runs, and count those that have ended."""
+        """Show the running step, and count the completed ones."""
         found = self._line.search(record.getMessage())
         if found and found[2] == "started":
             self._progress.update(self._task, description=f"{found[1]} {found[3]}")

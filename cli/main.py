@@ -1,4 +1,4 @@
-"""Commands for the people who run the plant. An error is one line that says what to do, and a non-zero exit."""
+"""The command line. An error is one line that says what to do, and a non-zero exit status."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from closingbell.install.seeding import YEAR
 from closingbell.install.settings import load_settings
 from closingbell.operations.jobs import JobType, batches, require_available
 from closingbell.operations.mode import Mode
+from closingbell.operations.planning import session_range
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="The nightly data plant of a portfolio-analytics product.",
 )
-# Outside a terminal nothing knows the width: wide enough for the tables.
+# Outside a terminal there is no width to detect: wide enough for the tables.
 console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 140)
 DAY = ["%Y-%m-%d"]
 
@@ -41,10 +42,10 @@ def init() -> None:
 @app.command()
 def run(
     start: Annotated[
-        datetime | None, typer.Option("--from", formats=DAY, help="First session. Default: a year before the last.")
+        datetime | None, typer.Option("--from", formats=DAY, help="First session. Default: a year before the last one.")
     ] = None,
     end: Annotated[
-        datetime | None, typer.Option("--to", formats=DAY, help="Last session. Default: the latest there is.")
+        datetime | None, typer.Option("--to", formats=DAY, help="Last session. Default: the latest one.")
     ] = None,
     job: Annotated[
         str | None, typer.Option(help="symbol_batch or portfolio_refresh; with BATCH_V2_ENABLED=false daily_batch.")
@@ -56,7 +57,7 @@ def run(
     jobs = _batches(job, settings.mode)
     install.require_initialised()
     sessions = _sessions(start and start.date(), end and end.date())
-    # Dagster reads its environment as it is imported, and the import takes longer than a wrong argument deserves.
+    # Imported here, since Dagster reads its environment as it is imported, and wrong arguments are reported sooner.
     from cli.backfill import backfill  # noqa: PLC0415
 
     console.print(f"Materializing {len(sessions)} sessions from {sessions[0]} to {sessions[-1]}")
@@ -66,7 +67,7 @@ def run(
 
 
 def _batches(name: str | None, mode: Mode) -> tuple[JobType, ...]:
-    """Return the batches to run: one by its name, or all that the mode has."""
+    """Return the batch of that name, or all batches of the mode."""
     if name is None:
         return batches(mode)
     job = require_available(name, mode)
@@ -76,18 +77,11 @@ def _batches(name: str | None, mode: Mode) -> tuple[JobType, ...]:
 
 
 def _sessions(start: date | None, end: date | None) -> list[date]:
-    """Return the sessions of a range, whose ends must be sessions that have closed."""
-    calendar, latest = runtime.trading_calendar(), runtime.latest_session()
-    last = calendar.require_session(end) if end else latest
-    first = calendar.require_session(start) if start else calendar.offset(last, 1 - YEAR)
-    earliest = load_settings().first_partition
-    if first > last:
-        raise ConfigurationError(f"the range is empty: {first} comes after {last}")
-    if last > latest:
-        raise ConfigurationError(f"there is no data for {last} yet", f"The latest session is {latest}")
-    if first < earliest:
-        raise ConfigurationError(f"there is no partition before {earliest}", "See CLOSINGBELL_FIRST_PARTITION")
-    return calendar.sessions(first, last)
+    """Return the sessions of a range; without a start, a year of them."""
+    calendar, latest, earliest = runtime.trading_calendar(), runtime.latest_session(), load_settings().first_partition
+    if start is None:
+        start = max(calendar.offset(end or latest, 1 - YEAR), earliest)
+    return session_range(calendar, start, end, earliest=earliest, latest=latest)
 
 
 @app.command()
@@ -101,9 +95,9 @@ def up() -> None:
 
 @app.command()
 def status(
-    as_json: Annotated[bool, typer.Option("--json", help="For programs: everything as JSON.")] = False,  # noqa: FBT002
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,  # noqa: FBT002
 ) -> None:
-    """Show what runs, what ran, how far the tables reach and what comes next."""
+    """Show what runs, what ran, how far the tables reach, and what is next."""
     install.prepare(load_settings())
     install.require_initialised()
     # After the environment is set: this imports dagster.
@@ -118,7 +112,7 @@ def status(
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def psql(context: typer.Context) -> None:
-    """Open psql on the product's database; further arguments are handed to it."""
+    """Open psql on the product's database; further arguments are passed to it."""
     settings = load_settings()
     install.prepare(settings)
     program = str(runtime.embedded_server(settings).psql())

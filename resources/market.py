@@ -1,4 +1,4 @@
-"""The market as a Dagster resource: its calendar, its data, and where its clock stands."""
+"""Market data and the trading calendar as a Dagster resource."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 import dagster as dg
 
+from closingbell.batch.steps import StepInputs
 from closingbell.install import runtime
 from closingbell.market.calendar import SessionCalendar
 from closingbell.providers.base import MarketDataProvider
@@ -23,5 +24,9 @@ class Market(dg.ConfigurableResource):  # type: ignore[type-arg]
         return runtime.trading_calendar()
 
     def latest_session(self, moment: datetime | None = None) -> date:
-        """Return the newest session that has closed by a moment (default: by now) and that the provider has."""
+        """Return the newest session that has closed by a moment (default: now) and that the provider has."""
         return runtime.latest_session(moment)
+
+    def step_inputs(self) -> StepInputs:
+        """Return what the steps of the batch need besides the tables."""
+        return StepInputs(self.provider(), self.calendar(), self.latest_session())

@@ -8,10 +8,10 @@ from contextlib import ExitStack, contextmanager
 import dagster as dg
 
 from closingbell.install import runtime
-from closingbell.operations.jobs import POOLS
+from closingbell.operations.jobs import EXCLUDES
 from closingbell.repositories import locks
 from closingbell.repositories.database import Database
-from resources.tracker import types_of
+from resources.jobs import types_of
 
 
 class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -23,15 +23,15 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Warehouse]:
-        """Hold the run's lease as long as its process works, so that a dead run can be told from a slow one.
+        """Hold the run's lease while its process works, so that a dead run can be distinguished from a slow one.
 
-        Then wait until no other run of the same job type works, whoever launched it: Dagster's pools hold back only
-        what goes through its queue.
+        Then wait until no other run of the same job type works: Dagster's pools hold back only what goes through its
+        queue.
         """
         if context.run is None:
             yield self
             return
-        database, jobs = self.open(), sorted({pool for job in types_of(context.run) for pool in POOLS[job]})
+        database, jobs = self.open(), sorted({other for job in types_of(context.run) for other in EXCLUDES[job]})
         with ExitStack() as stack:
             for name in (locks.run(context.run.run_id), *(locks.job(job) for job in jobs)):
                 stack.enter_context(database.lease(name))

@@ -7,9 +7,10 @@ from typing import Literal
 
 from closingbell.accounts.uploading import PATIENCE
 from closingbell.batch.onboarding import write_portfolios
+from closingbell.batch.steps import step_names
 from closingbell.errors import NotFoundError
 from closingbell.market.calendar import SessionCalendar
-from closingbell.operations.jobs import STEPS, JobType
+from closingbell.operations.jobs import JobType
 from closingbell.operations.mode import Mode
 from closingbell.repositories import accounts, factors, run_records
 from closingbell.repositories.accounts import Account
@@ -89,7 +90,7 @@ def _batch_phases(connection: Connection) -> tuple[list[Phase], bool]:
     record = None if session is None else run_records.find(connection, JobType.DAILY_BATCH, session)
     if record is None or record.status != run_records.RUNNING:
         return [], False
-    return [Phase(step, int(step in record.phases), 1) for step in STEPS[JobType.DAILY_BATCH]], True
+    return [Phase(step, int(step in record.phases), 1) for step in step_names(JobType.DAILY_BATCH)], True
 
 
 def _state(account: Account, *, pending: bool, running: bool, hopeless: bool) -> State:

@@ -1,1 +1,1 @@
-"""The rules by which the plant runs: jobs and their times, what a night has to do, when to alert; pure."""
+"""The rules by which the plant runs: jobs and their times, the plan of a night, freshness, alerts; pure."""

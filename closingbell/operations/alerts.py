@@ -1,33 +1,26 @@
-"""What people are to be told of without looking: pure functions of what the night has left behind."""
+"""What the operator is alerted to: pure functions of run records, the onboarding queue and the tables' freshness."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
-from enum import StrEnum
 from typing import Protocol
 
+from closingbell.operations.freshness import Freshness, Level
 from closingbell.operations.jobs import JobType
+from closingbell.operations.planning import format_range
 
 MAX_FAILED_SHARE = 0.1
-"""Of a batch's items; beyond it people are record."""
+"""Share of a batch's items that may fail without an alert."""
 
-
-MAX_ONBOARDING_FAILURES = 0.05
-"""Of the symbols asked for on a day."""
-
-
-class Level(StrEnum):
-    """How bad it is."""
-
-    WARNING = "warning"
-    CRITICAL = "critical"
+MAX_FAILED_ONBOARDING = 0.05
+"""Share of a day's new symbols that may fail without an alert."""
 
 
 @dataclass(frozen=True)
 class Alert:
-    """Something to tell once.
+    """Something that the operator must know, sent once.
 
     Parameters
     ----------
@@ -35,7 +28,7 @@ class Alert:
         ``batch_late``, ``batch_failed``, ``items_failed``, ``onboarding_failed`` or ``data_behind``.
     level : Level
     subject : str
-        What it is about; kind, subject and level together make an alert the same as another.
+        What it is about. Alerts of equal kind, level and subject are the same alert.
     text : str
         One line for people.
     """
@@ -47,12 +40,12 @@ class Alert:
 
     @property
     def key(self) -> str:
-        """Return what makes it the same alert as one sent before."""
+        """Return what identifies the alert among those already sent."""
         return f"{self.kind} {self.level} {self.subject}"
 
 
 class JobRecord(Protocol):
-    """What the history tells of a job type and session."""
+    """The run record of a job type and session."""
 
     job_type: str
     session: date
@@ -63,8 +56,8 @@ class JobRecord(Protocol):
     failed_items: list[dict[str, str]]
 
 
-class Settled(Protocol):
-    """How many of the symbols asked for have become active, and how many have failed."""
+class SettledRequests(Protocol):
+    """How many requested symbols have become active, and how many have failed."""
 
     @property
     def completed(self) -> int:
@@ -72,47 +65,46 @@ class Settled(Protocol):
 
     @property
     def failed(self) -> int:
-        """Return how many could not be learnt, though the provider may know them."""
+        """Return how many could not be onboarded although the provider may know them."""
 
 
 def batch_alerts(records: Iterable[JobRecord]) -> Iterator[Alert]:
-    """Yield an alert for each run that failed, and for each batch that could not do over a tenth of its items.
+    """Yield an alert for each failed run, and for each batch in which more than a tenth of the items failed.
 
-    Of onboarding a mistyped ticker is an item that failed; `onboarding_alert` tells those apart.
+    The items of onboarding runs are left to `onboarding_alert`, which does not count mistyped tickers.
     """
-    grouped: dict[tuple[str, str], list[JobRecord]] = {}
+    runs: dict[tuple[str, str], list[JobRecord]] = {}
     for record in records:
-        grouped.setdefault((record.job_type, record.run_id), []).append(record)
-    for (job, run_id), rows in grouped.items():
-        span = f"{rows[0].session}" if len(rows) == 1 else f"{rows[0].session} to {rows[-1].session}"
-        subject, worst = f"{job} {span} {run_id}", rows[-1]
-        if worst.status == "failed":
-            reason = worst.failed_items[-1]["reason"] if worst.failed_items else "see its run"
-            yield Alert("batch_failed", Level.CRITICAL, subject, f"{job} of {span} has failed: {reason}")
-        elif job != JobType.SYMBOL_ONBOARDING and worst.items_failed > MAX_FAILED_SHARE * max(worst.items_processed, 1):
-            text = f"{job} of {span}: {worst.items_failed} of {worst.items_processed} items have failed"
+        runs.setdefault((record.job_type, record.run_id), []).append(record)
+    for (job, run_id), rows in runs.items():
+        sessions, last = format_range([row.session for row in rows]), rows[-1]
+        subject = f"{job} {sessions} {run_id}"
+        if last.status == "failed":
+            reason = last.failed_items[-1]["reason"] if last.failed_items else "see its run"
+            yield Alert("batch_failed", Level.CRITICAL, subject, f"{job} of {sessions} has failed: {reason}")
+        elif job != JobType.SYMBOL_ONBOARDING and last.items_failed > MAX_FAILED_SHARE * max(last.items_processed, 1):
+            text = f"{job} of {sessions}: {last.items_failed} of {last.items_processed} items have failed"
             yield Alert("items_failed", Level.WARNING, subject, text)
 
 
-def onboarding_alert(settled: Settled, day: date) -> Alert | None:
-    """Return the alert for more than a twentieth of a day's new symbols failing; a mistyped ticker does not count."""
+def onboarding_alert(settled: SettledRequests, day: date) -> Alert | None:
+    """Return the alert that over a twentieth of a day's new symbols have failed; mistyped tickers do not count."""
     total = settled.completed + settled.failed
-    if settled.failed <= MAX_ONBOARDING_FAILURES * total:
+    if settled.failed <= MAX_FAILED_ONBOARDING * total:
         return None
-    text = f"{settled.failed} of {total} new symbols could not be learnt since {day}"
+    text = f"{settled.failed} of {total} new symbols could not be onboarded since {day}"
     return Alert("onboarding_failed", Level.WARNING, str(day), text)
 
 
 def late_alert(job: str, due: datetime, target: date) -> Alert:
-    """Return the alert for a batch that should have started."""
+    """Return the alert that a batch has not started."""
     text = f"{job} of {target}, due at {due:%Y-%m-%d %H:%M} New York, has not started"
     return Alert("batch_late", Level.CRITICAL, f"{job} {due:%Y-%m-%d}", text)
 
 
-def behind_alert(expected: date, newest: date | None, behind: int | None) -> Alert | None:
-    """Return the alert for prices that do not reach the session they should; one behind is a warning."""
-    if behind == 0:
+def behind_alert(fresh: Freshness) -> Alert | None:
+    """Return the alert that prices do not reach the expected session."""
+    if fresh.level is Level.CURRENT:
         return None
-    level = Level.WARNING if behind == 1 else Level.CRITICAL
-    text = f"prices reach to {newest or 'no session at all'}, expected is {expected}"
-    return Alert("data_behind", level, str(expected), text)
+    text = f"the newest prices are of {fresh.as_of or 'no session'}, expected are those of {fresh.expected}"
+    return Alert("data_behind", fresh.level, str(fresh.expected), text)

@@ -1,4 +1,4 @@
-"""The plant's jobs: what each one does, which of them a mode has, and when they are due."""
+"""The plant's jobs: which of them a mode has, when they are due, and which exclude each other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from closingbell.operations.mode import Mode
 
 
 class JobType(StrEnum):
-    """What can run; of each type one at a time."""
+    """A kind of job; one job of each kind runs at a time."""
 
     SYMBOL_BATCH = "symbol_batch"
     PORTFOLIO_REFRESH = "portfolio_refresh"
@@ -20,21 +20,14 @@ class JobType(StrEnum):
     ADMIN_METRICS = "admin_metrics"
 
 
-SYMBOL_STEPS = ("prices", "option_prices", "company_profiles", "fundamentals", "symbol_factors", "symbol_metrics")
-PORTFOLIO_STEPS = ("portfolio_snapshots", "portfolio_factor_exposures")
+STANDING_CHECKS_JOB = "freshness"
+"""The job that runs the standing checks of the tables; it has no run record."""
 
-STEPS: dict[JobType, tuple[str, ...]] = {
-    JobType.SYMBOL_BATCH: SYMBOL_STEPS,
-    JobType.PORTFOLIO_REFRESH: PORTFOLIO_STEPS,
-    JobType.DAILY_BATCH: (*SYMBOL_STEPS, *PORTFOLIO_STEPS),
-}
-"""The assets that each batch materializes, in order."""
-
-POOLS: dict[JobType, tuple[JobType, ...]] = {
+EXCLUDES: dict[JobType, tuple[JobType, ...]] = {
     **{job: (job,) for job in JobType},
     JobType.DAILY_BATCH: (JobType.SYMBOL_BATCH, JobType.PORTFOLIO_REFRESH),
 }
-"""What a job keeps others from: the combined batch does the work of two."""
+"""The job types that cannot run beside a job: the combined batch does the work of two."""
 
 DUE: dict[JobType, time] = {
     JobType.FEEDBACK_LEARNING: time(20, 0),
@@ -43,14 +36,17 @@ DUE: dict[JobType, time] = {
     JobType.DAILY_BATCH: time(21, 0),
     JobType.PORTFOLIO_REFRESH: time(21, 30),
 }
-"""When each job starts by itself, in New York."""
+"""When the jobs start by themselves, in New York time."""
+
+STANDING_CHECKS_DUE = time(22, 30)
+"""When the standing checks run, in New York time."""
 
 
 class JobRunningError(ClosingBellError):
-    """A job of the type runs already, whoever launched it."""
+    """A job of the type is running already."""
 
     def __init__(self, job: JobType, run_id: str) -> None:
-        super().__init__(f"{job} runs already, as run {run_id}", "Wait for it to end, or cancel it")
+        super().__init__(f"{job} is running already, as run {run_id}", "Wait for it to end, or cancel it")
         self.run_id = run_id
 
 

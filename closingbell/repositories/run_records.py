@@ -155,3 +155,23 @@ def since(connection: Connection, moment: datetime) -> list[BatchRun]:
     """Return the rows that began at or after a moment, oldest first."""
     query = select(BatchRun.__table__).where(BatchRun.started_at >= moment).order_by(BatchRun.started_at, BatchRun.id)
     return [BatchRun(**row) for row in connection.execute(query).mappings()]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A session whose last run has failed or was canceled, with the step that failed, if known, and the reason."""
+
+    session: date
+    step: str
+    reason: str
+
+
+def failures(connection: Connection, job_types: Sequence[str], sessions: Sequence[date]) -> list[Failure]:
+    """Return the sessions whose last run of one of these job types did not complete, oldest first."""
+    query = (
+        select(BatchRun.session, BatchRun.failed_items)
+        .where(BatchRun.job_type.in_(job_types), BatchRun.session.in_(sessions))
+        .where(BatchRun.status.in_([FAILED, CANCELED]))
+        .order_by(BatchRun.session)
+    )
+    return [Failure(session, items[-1]["step"], items[-1]["reason"]) for session, items in connection.execute(query)]

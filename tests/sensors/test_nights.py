@@ -1,4 +1,4 @@
-"""Nights as the schedules and sensors live them, over the real definitions, with a moved clock."""
+"""Nights of the real schedules and sensors, with a moved clock."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from plant_on_dagster import Plant, plant_in
 from provider_contract import nyse
 from sqlalchemy import text
 
+from closingbell.batch.steps import STEPS
 from closingbell.install import runtime
 from closingbell.install.postgres import EmbeddedPostgres
 from closingbell.market.calendar import NEW_YORK
-from closingbell.operations.jobs import PORTFOLIO_STEPS, SYMBOL_STEPS, JobType
+from closingbell.operations.jobs import JobType
 from closingbell.providers.demo import DemoProvider
 from closingbell.repositories import aliases, usage
 from definitions import defs
-from resources import Market, Warehouse
-from resources.tracker import DAY_TAG, RANGE_START
+from resources import AlertChannel, Market, Warehouse
+from resources.jobs import DAY_TAG, RANGE_START
 
 THANKSGIVING = date(2022, 11, 24)
 COMPUTED = ("market_data_cache", "symbol_factor_exposures", "symbol_daily_metrics", "portfolio_snapshots")
@@ -38,7 +39,7 @@ def at(day: date, hour: int, minute: int = 0) -> datetime:
 
 
 def tick(plant: Plant, job: JobType, moment: datetime) -> list[dg.RunRequest]:
-    """Evaluate a schedule of the definitions at a moment; return what it asks for."""
+    """Evaluate a schedule of the definitions at a moment; return its requests."""
     schedule = next(each for each in defs.schedules or () if each.job_name == job.value)  # type: ignore[union-attr]
     assert isinstance(schedule, dg.ScheduleDefinition)
     resources = {"market": Market(), "warehouse": Warehouse()}
@@ -53,7 +54,7 @@ def sense(plant: Plant, name: str, moment: datetime, cursor: str | None = None) 
     os.environ["CLOSINGBELL_CLOCK"] = moment.isoformat()
     forget()
     sensor = next(each for each in defs.sensors or () if each.name == name)
-    resources = {"market": Market(), "warehouse": Warehouse()}
+    resources = {"market": Market(), "warehouse": Warehouse(), "alert_channel": AlertChannel()}
     with dg.build_sensor_context(
         instance=plant.instance, cursor=cursor, resources=resources, definitions=defs
     ) as context:
@@ -62,7 +63,7 @@ def sense(plant: Plant, name: str, moment: datetime, cursor: str | None = None) 
 
 
 def work(plant: Plant, requests: list[dg.RunRequest], job: JobType | None = None) -> None:
-    """Do what was asked for."""
+    """Run the requested jobs."""
     for request in requests:
         name = request.job_name or (job or JobType.SYMBOL_BATCH).value
         result = defs.resolve_job_def(name).execute_in_process(
@@ -72,7 +73,7 @@ def work(plant: Plant, requests: list[dg.RunRequest], job: JobType | None = None
 
 
 def night(plant: Plant, day: date) -> None:
-    """Live one night: both ticks."""
+    """Run one night: both ticks."""
     work(plant, tick(plant, JobType.SYMBOL_BATCH, at(day, 21)))
     work(plant, tick(plant, JobType.PORTFOLIO_REFRESH, at(day, 21, 30)))
 
@@ -80,13 +81,13 @@ def night(plant: Plant, day: date) -> None:
 def computed(plant: Plant) -> dict[str, Counter[str]]:
     """Return, by asset, how often each of its partitions has been materialized."""
     found: dict[str, Counter[str]] = {}
-    for asset in (*SYMBOL_STEPS, *PORTFOLIO_STEPS):
+    for asset in (step.name for step in STEPS):
         records_of = plant.instance.fetch_materializations(dg.AssetKey(asset), limit=5000).records
         found[asset] = Counter(str(record.partition_key) for record in records_of)
     return found
 
 
-def test_weeks_with_holidays_clock_changes_missed_nights_and_a_restart_end_whole(
+def test_weeks_with_holidays_clock_changes_missed_nights_and_a_restart_end_complete(
     server: EmbeddedPostgres, seeded_template: str, demo: DemoProvider, tmp_path: Path
 ) -> None:
     database = copy_of(server, seeded_template)
@@ -101,30 +102,30 @@ def test_weeks_with_holidays_clock_changes_missed_nights_and_a_restart_end_whole
             counts = computed(plant)
     for asset, sessions in counts.items():
         assert sessions == Counter({session.isoformat(): 1 for session in lived}), asset
-    whole = copy_of(server, seeded_template)
-    run_batch(whole, demo, lived)
-    assert hashes(database, COMPUTED) == hashes(whole, COMPUTED)
+    direct = copy_of(server, seeded_template)
+    run_batch(direct, demo, lived)
+    assert hashes(database, COMPUTED) == hashes(direct, COMPUTED)
     with database.transaction() as connection:
-        told = connection.execute(text("SELECT job_type, status, count(*) FROM batch_run_history GROUP BY 1, 2"))
-        assert sorted(map(tuple, told)) == [
+        counted = connection.execute(text("SELECT job_type, status, count(*) FROM batch_run_history GROUP BY 1, 2"))
+        assert sorted(map(tuple, counted)) == [
             ("portfolio_refresh", "completed", len(lived)),
             ("symbol_batch", "completed", len(lived)),
         ]
 
 
 @pytest.mark.parametrize("day", [date(2022, 3, 14), date(2022, 11, 7), date(2022, 11, 25)])
-def test_the_night_after_a_clock_change_or_a_half_day_asks_for_its_session(plant: Plant, day: date) -> None:
+def test_the_night_after_a_clock_change_or_a_half_day_requests_its_session(plant: Plant, day: date) -> None:
     assert [
         request.tags["dagster/asset_partition_range_end"] for request in tick(plant, JobType.SYMBOL_BATCH, at(day, 21))
     ] == [day.isoformat()]
 
 
-def test_on_a_holiday_nothing_is_asked_for(plant: Plant) -> None:
+def test_on_a_holiday_no_run_is_requested(plant: Plant) -> None:
     assert tick(plant, JobType.SYMBOL_BATCH, at(THANKSGIVING, 21)) == []
     assert tick(plant, JobType.PORTFOLIO_REFRESH, at(THANKSGIVING, 21, 30)) == []
 
 
-def test_a_session_whose_factors_are_missing_is_taken_up_again(plant: Plant) -> None:
+def test_a_session_whose_factors_are_missing_is_requested_again(plant: Plant) -> None:
     monday, tuesday = date(2022, 11, 28), date(2022, 11, 29)
     defs.resolve_job_def("symbol_batch").execute_in_process(
         instance=plant.instance, partition_key=str(monday), asset_selection=[dg.AssetKey("prices")]
@@ -151,7 +152,7 @@ def test_a_symbol_batch_late_by_twenty_minutes_is_followed_by_the_refresh_at_onc
     work(plant, requests)
     requests, reason, _ = sense(plant, "catch_up", at(DAY, 21, 51))
     assert requests == []
-    assert set(reason.split("; ")) == {f"every session up to {DAY} is whole"}
+    assert set(reason.split("; ")) == {f"every session up to {DAY} is complete"}
 
 
 def test_a_symbol_batch_late_by_two_hours_makes_the_refresh_fail_at_half_past_ten_and_the_next_night_heals(
@@ -160,15 +161,15 @@ def test_a_symbol_batch_late_by_two_hours_makes_the_refresh_fail_at_half_past_te
     night(plant, FRIDAY)
     tick(plant, JobType.PORTFOLIO_REFRESH, at(MONDAY, 21, 30))
     sense(plant, "catch_up", at(MONDAY, 22, 29))
-    assert [told for told in plant.run_records() if told[1] == MONDAY] == []
+    assert [record for record in plant.run_records() if record[1] == MONDAY] == []
     sense(plant, "catch_up", at(MONDAY, 22, 30))
-    told = [told for told in plant.run_records() if told[1] == MONDAY]
-    assert told == [
+    records = [record for record in plant.run_records() if record[1] == MONDAY]
+    assert records == [
         (
             "portfolio_refresh",
             MONDAY,
             "failed",
-            ["the symbol batch was not whole by 22:30 New York; the next night takes these sessions up again"],
+            ["the symbol batch was not complete by 22:30 New York; the next night retries these sessions"],
         )
     ]
     requests, _, _ = sense(plant, "catch_up", at(MONDAY, 22, 31))
@@ -203,7 +204,7 @@ def test_a_batch_that_failed_tonight_waits_for_the_next_night(plant: Plant) -> N
 
 @pytest.fixture
 def webhook() -> Iterator[tuple[str, list[dict[str, str]]]]:
-    """A server that remembers what it is told."""
+    """A server that records what it receives."""
     received: list[dict[str, str]] = []
 
     class Receiver(BaseHTTPRequestHandler):
@@ -223,7 +224,7 @@ def webhook() -> Iterator[tuple[str, list[dict[str, str]]]]:
     server.server_close()
 
 
-def test_a_late_batch_and_data_that_lag_behind_are_told_once(
+def test_a_late_batch_and_data_that_are_behind_are_alerted_once(
     plant: Plant, webhook: tuple[str, list[dict[str, str]]]
 ) -> None:
     url, received = webhook
@@ -242,7 +243,7 @@ def test_a_late_batch_and_data_that_lag_behind_are_told_once(
     assert ("data_behind", "critical") in [(alert["kind"], alert["level"]) for alert in received[2:]]
 
 
-def test_a_failed_batch_is_told_with_its_reason_even_if_the_webhook_was_down_at_first(
+def test_a_failed_batch_is_alerted_with_its_reason_even_if_the_webhook_was_down_at_first(
     plant: Plant, webhook: tuple[str, list[dict[str, str]]]
 ) -> None:
     url, received = webhook
@@ -277,7 +278,7 @@ def test_a_correction_that_three_portfolios_agree_on_becomes_an_alias(plant: Pla
     assert plant.run_records() == [("feedback_learning", day, "completed", [])]
 
 
-def test_admin_metrics_writes_yesterday_s_figures_and_forgets_old_requests(plant: Plant) -> None:
+def test_admin_metrics_writes_yesterday_s_figures_and_deletes_old_requests(plant: Plant) -> None:
     day = date(2022, 11, 28)
     yesterday = at(day - timedelta(days=1), 12)
     with plant.database.transaction() as connection:

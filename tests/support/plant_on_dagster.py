@@ -10,12 +10,15 @@ from datetime import date
 from pathlib import Path
 
 import dagster as dg
-from plant import this_process_on
+from plant import LAST, this_process_on
 from sqlalchemy import text
 
+from closingbell.install import runtime
+from closingbell.repositories import run_records
 from closingbell.repositories.database import Database
+from closingbell.repositories.run_records import RunRecord
 from definitions import defs
-from resources.tracker import RANGE_END, RANGE_START
+from resources.jobs import range_tags
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,11 @@ class Plant:
     def execute(self, job: str, start: date, end: date) -> dg.ExecuteInProcessResult:
         """Run a job for a range of sessions."""
         return defs.resolve_job_def(job).execute_in_process(
-            instance=self.instance, tags={RANGE_START: str(start), RANGE_END: str(end)}, raise_on_error=False
+            instance=self.instance, tags=range_tags([start, end]), raise_on_error=False
         )
 
     def run_records(self) -> list[tuple[str, date, str, list[str]]]:
-        """Return job type, session, status and reasons of the whole history."""
+        """Return job type, session, status and reasons of every run record."""
         query = "SELECT job_type, session, status, failed_items FROM batch_run_history ORDER BY 1, 2"
         with self.database.transaction() as connection:
             return [
@@ -48,3 +51,11 @@ def plant_in(folder: Path, database: Database, **variables: str) -> Iterator[Pla
         Database(os.environ["DAGSTER_STORAGE_URL"]).create()
         with dg.DagsterInstance.get() as instance:
             yield Plant(instance, database)
+
+
+def start_run(plant: Plant) -> dg.DagsterRun:
+    """Record a run as started, as a process does before it works."""
+    run = plant.instance.create_run_for_job(defs.resolve_job_def("symbol_batch"), status=dg.DagsterRunStatus.STARTED)
+    with plant.database.transaction() as connection:
+        run_records.begin(connection, RunRecord("symbol_batch", [LAST], run.run_id), "test", runtime.now())
+    return run

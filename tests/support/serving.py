@@ -20,13 +20,13 @@ from plant import LAST, Install, await_row, last_sessions
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from closingbell.batch.steps import STEPS
 from closingbell.errors import DatabaseError
 from closingbell.install.settings import ROOT
 from closingbell.market.calendar import NEW_YORK
-from closingbell.operations.jobs import PORTFOLIO_STEPS, SYMBOL_STEPS
 from closingbell.repositories import locks
 from closingbell.repositories.database import Database, dagster_url_beside
-from resources.tracker import RANGE_END, RANGE_START
+from resources.jobs import RANGE_END, RANGE_START
 
 SESSIONS = last_sessions(70)
 
@@ -34,7 +34,7 @@ SESSIONS = last_sessions(70)
 """More than one run takes, with Thanksgiving and Christmas between them."""
 
 
-ASSETS = [*SYMBOL_STEPS, *PORTFOLIO_STEPS]
+ASSETS = [step.name for step in STEPS]
 
 
 COMPUTED = ("market_data_cache", "symbol_factor_exposures", "symbol_daily_metrics", "portfolio_snapshots")

@@ -1,4 +1,4 @@
-"""How a job that works on a day, not on sessions, keeps its story."""
+"""How jobs that work on a day, not on sessions, keep their run record."""
 
 from collections.abc import Callable, Mapping
 from datetime import date
@@ -10,8 +10,8 @@ from closingbell.install import runtime
 from closingbell.operations.jobs import JobType
 from closingbell.repositories import run_records
 from closingbell.repositories.run_records import RunRecord
-from resources.tracker import trigger_of
-from resources.warehouse import Warehouse
+from resources import Warehouse
+from resources.jobs import trigger_of
 
 
 def recorded(
@@ -21,7 +21,13 @@ def recorded(
     day: date,
     work: Callable[[], tuple[int, Mapping[str, str]]],
 ) -> None:
-    """Do the work, which returns how many items it had and why some of them failed, and tell the history."""
+    """Do the work and keep its run record.
+
+    Parameters
+    ----------
+    work : callable
+        Returns the number of its items, and the reasons why some of them failed.
+    """
     database, record = warehouse.open(), RunRecord(job, [day], context.run.run_id)
     began = monotonic()
     with database.transaction() as connection:

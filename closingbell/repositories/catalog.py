@@ -1,0 +1,27 @@
+"""What the tables look like, for people who browse them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy.dialects import postgresql
+
+from closingbell.repositories.tables import Table
+
+
+@dataclass(frozen=True)
+class ColumnDescription:
+    """A column: its name, its PostgreSQL type, and whether a value may be unknown."""
+
+    name: str
+    type: str
+    nullable: bool
+
+
+def columns_of(table: str) -> list[ColumnDescription]:
+    """Return the columns of a table, in order."""
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    return [
+        ColumnDescription(column.name, column.type.compile(dialect=dialect), bool(column.nullable))
+        for column in Table.metadata.tables[table].columns
+    ]
