@@ -12,16 +12,16 @@ from closingbell.repositories import schema
 from closingbell.repositories.database import Database
 
 DAGSTER_ENVIRONMENT = {
-    # A run over many partitions would otherwise spend its time storing events one by one.
+    # Without batches, a run over many partitions spends most of its time storing events one by one.
     "DAGSTER_EVENT_BATCH_SIZE": "500",
     "DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS": "true",
 }
 
 
 def prepare(settings: Settings) -> None:
-    """Start the database if it is ours, and set the environment that Dagster and all child processes need.
+    """Start the embedded database if it is used, and set the environment of Dagster and all child processes.
 
-    To be called before dagster is imported: it reads some of these variables as it loads.
+    To be called before dagster is imported, which reads some of these variables as it loads.
     """
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(ROOT / "deploy" / "dagster.yaml", settings.dagster_home / "dagster.yaml")
@@ -36,7 +36,7 @@ def prepare(settings: Settings) -> None:
 
 
 def initialise() -> Seeded:
-    """Create both databases, bring the tables up to date and write what a new install begins with."""
+    """Create both databases, bring the tables up to date, and write the first rows of a new install."""
     database = runtime.open_database()
     database.create()
     Database(os.environ["DAGSTER_STORAGE_URL"]).create()
@@ -45,7 +45,7 @@ def initialise() -> Seeded:
 
 
 def require_initialised() -> None:
-    """Raise an error that says what to do unless `initialise` has been done."""
+    """Raise an error that says what to do if `initialise` has not been called."""
     database = runtime.open_database()
     if not database.exists():
         raise schema.not_initialised()

@@ -78,10 +78,9 @@ def _batches(name: str | None, mode: Mode) -> tuple[JobType, ...]:
 
 def _sessions(start: date | None, end: date | None) -> list[date]:
     """Return the sessions of a range; without a start, a year of them."""
-    calendar, latest, earliest = runtime.trading_calendar(), runtime.latest_session(), load_settings().first_partition
-    if start is None:
-        start = max(calendar.offset(end or latest, 1 - YEAR), earliest)
-    return session_range(calendar, start, end, earliest=earliest, latest=latest)
+    calendar, latest = runtime.trading_calendar(), runtime.latest_session()
+    start = start or calendar.offset(end or latest, 1 - YEAR)
+    return session_range(calendar, start, end, earliest=load_settings().first_partition, latest=latest)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""What `run` shows at its end."""
+"""What `run` prints at its end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAIN_FACTORS = (0, 2, 3, 4, 5)
 
 
 def show_run(console: Console, sessions: Sequence[date], outcome: Outcome, seconds: float) -> None:
-    """Say what a backfill amounted to, and where to look next."""
+    """Print what a backfill computed, and what to do next."""
     with runtime.open_database().transaction() as connection:
         counted = {kind: len(universe.active(connection, [kind])) for kind in Kind}
         rows = inspection.row_counts(connection)
@@ -33,7 +33,7 @@ def show_run(console: Console, sessions: Sequence[date], outcome: Outcome, secon
     _show_rows(console, rows)
     show_portfolios(console)
     if outcome.failed_checks:
-        console.print("[yellow]Checks that found something:[/] " + ", ".join(outcome.failed_checks))
+        console.print("[yellow]Failed checks:[/] " + ", ".join(outcome.failed_checks))
     if load_settings().provider == "demo":
         console.print(
             "This is demo data: real closes of 20 stocks and some funds, the rest proxies or synthetic; "

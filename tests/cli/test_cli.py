@@ -1,4 +1,4 @@
-"""The command line as its users call it: as a process of its own."""
+"""The command line, called as a process."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_init_run_status_and_psql_work_on_the_embedded_server_and_leave_nothing_
     assert all(name in output for name in ("Balanced Growth", "Hedged Equity", "Family Office", "NAV"))
     assert "demo data" in output
     assert "make up" in output
-    assert "Checks that found something" not in output
+    assert "Failed checks" not in output
 
     status, output, errors = install.call("status")
     assert (status, errors) == (0, "")
@@ -135,10 +135,10 @@ def test_psql_opens_a_server_that_asks_for_a_password(install: Install, server: 
     assert (status, output.strip()) == (0, "bell"), errors
     assert "s3cret" not in Database(asking).address()
     refused = install.call("psql", "-tAc", "SELECT 1", DATABASE_URL=asking.replace("s3cret", "wrong"))
-    assert refused[0] != 0  # the server does ask
+    assert refused[0] != 0  # the server asks for one
 
 
-# ---------------------------------------------------------------- what goes wrong is said in one line
+# ---------------------------------------------------------------- errors are one line
 
 
 WRONG = {
@@ -192,7 +192,7 @@ def test_an_empty_universe_is_one_clear_line(install: Install) -> None:
     assert "Traceback" not in output + errors
 
 
-def test_before_init_every_command_says_to_run_it(server: EmbeddedPostgres, tmp_path: Path) -> None:
+def test_before_init_every_command_says_to_run_init(server: EmbeddedPostgres, tmp_path: Path) -> None:
     install = Install(tmp_path, Database(server.url("never_made")))
     for command in ("run", "status"):
         status, output, errors = install.call(command)

@@ -1,4 +1,4 @@
-"""Installs of their own that live through a night, a death, the other mode, and a stop in the middle of work."""
+"""Installs of their own: a night, a killed process, the other mode, and a stop in the middle of a run."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_with_one_combined_batch_an_upload_starts_it_and_shows_its_phases(
     assert rows_of(database, "RRC") == batch
 
 
-def test_stopped_in_the_middle_of_a_run_nothing_goes_on_and_the_run_is_made_up_for_at_the_next_start(
+def test_a_stop_in_the_middle_of_a_run_ends_it_and_the_next_start_computes_its_sessions(
     server: EmbeddedPostgres, computed_template: str, tmp_path: Path
 ) -> None:
     database = copy_of(server, computed_template)
@@ -119,10 +119,10 @@ def test_the_workspace_loads_from_any_folder(install: Install) -> None:
     assert result.returncode == 0, result.stderr
 
 
-def test_a_batch_whose_embedded_database_is_killed_while_it_writes_is_made_up_for(
+def test_a_batch_whose_embedded_database_is_killed_while_it_writes_is_completed_later(
     tmp_path: Path, undisturbed: Database
 ) -> None:
-    """`up` starts the database again; nobody else does."""
+    """`up` restarts the database."""
     embedded = EmbeddedPostgres(tmp_path / "postgres")
     install = Install(tmp_path, Database(embedded.url("closingbell")), {"DATABASE_URL": ""}).prepared()
     with served(install) as services:

@@ -52,7 +52,7 @@ def test_a_backfill_chosen_in_the_ui_materializes_the_range_and_writes_the_rows_
     keys = [day.isoformat() for day in SESSIONS]
     assert backfill(services, ASSETS, keys) == "COMPLETED_SUCCESS"
     for node in services.ask(STATUSES, assets=keys_of(ASSETS))["assetNodes"]:
-        # One range: no weekend or holiday lies between its ends as a partition that is missing.
+        # One range: weekends and holidays are not missing partitions.
         assert node["assetPartitionStatuses"]["ranges"] == [
             {"startKey": keys[0], "endKey": keys[-1], "status": "MATERIALIZED"}
         ], node["assetKey"]
@@ -69,7 +69,7 @@ def test_a_backfill_chosen_in_the_ui_materializes_the_range_and_writes_the_rows_
         }
 
 
-def test_the_ui_knows_the_sessions_the_groups_the_checks_and_what_runs_by_itself(services: Services) -> None:
+def test_the_ui_shows_the_sessions_the_groups_the_checks_the_schedules_and_the_sensors(services: Services) -> None:
     nodes = services.ask("{assetNodes {groupName partitionKeys hasAssetChecks}}")["assetNodes"]
     assert {node["groupName"] for node in nodes} == {"symbols", "portfolios"}
     for node in nodes:
@@ -122,7 +122,7 @@ def test_the_daemons_are_healthy(services: Services) -> None:
     assert sick == []
 
 
-def test_the_api_is_alive_ready_and_knows_how_fresh_the_prices_are(services: Services) -> None:
+def test_the_api_is_alive_and_ready_and_reports_how_fresh_the_prices_are(services: Services) -> None:
     assert httpx.get(f"{services.api}/health/live").json() == {"status": "alive"}
     assert httpx.get(f"{services.api}/health/ready").json() == {"status": "ready", "mode": "db_fallback"}
     fresh = httpx.get(f"{services.api}/api/v1/admin/data/freshness").json()
@@ -181,7 +181,7 @@ def test_an_upload_of_a_new_symbol_is_complete_seconds_later_with_the_rows_of_th
     assert rows_of(database, "RRC") == batch
 
 
-def test_of_thirty_two_uploads_at_once_that_share_new_symbols_each_is_learnt_once(services: Services) -> None:
+def test_new_symbols_shared_by_thirty_two_uploads_at_once_are_onboarded_once_each(services: Services) -> None:
     database = services.install.database
     shared = ("RRC", "BBY", "GE", "PFE", "AMD")
     for symbol in shared:
@@ -258,7 +258,7 @@ def test_a_port_that_is_taken_is_named_with_its_setting(services: Services) -> N
 
 # Last, since the webserver may not launch anything more once its code server has been killed, until it is reloaded.
 @pytest.mark.parametrize("victims", ["spawn_main", "spawn_main|dagster.*grpc"])
-def test_a_batch_whose_processes_are_killed_is_made_up_for(
+def test_a_batch_whose_processes_are_killed_is_completed_later(
     services: Services, victims: str, undisturbed: Database
 ) -> None:
     forget_night(services)

@@ -1,4 +1,4 @@
-"""`closingbell up` as a test drives it: by its pages' GraphQL, its API, and by killing its processes."""
+"""`closingbell up`, driven by the GraphQL of its pages, by its API, and by killing its processes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from resources.jobs import RANGE_END, RANGE_START
 SESSIONS = last_sessions(70)
 
 
-"""More than one run takes, with Thanksgiving and Christmas between them."""
+"""More sessions than one run computes, with Thanksgiving and Christmas among them."""
 
 
 ASSETS = [step.name for step in STEPS]
@@ -50,7 +50,7 @@ class Services:
         self.api = f"http://127.0.0.1:{api_port}"
 
     def ask(self, query: str, **variables: object) -> dict[str, Any]:
-        """Send GraphQL to the webserver, as its own pages do."""
+        """Send GraphQL to the webserver, as its pages do."""
         body = {"query": query, "variables": variables}
         answer = httpx.post(f"{self.dagster}/graphql", json=body, timeout=60).json()
         assert "errors" not in answer, answer
@@ -122,8 +122,8 @@ def backfill(services: Services, assets: list[str], keys: list[str]) -> str:
 
 
 def descendants(process: int) -> dict[int, str]:
-    """Return the command lines of all processes below one, by process id."""
-    # Without -ww the lines would be cut off where the terminal's would be.
+    """Return the command lines of all descendants of a process, by process id."""
+    # Without -ww ps cuts the lines off at the width of a terminal.
     ps = ["ps", "-ww", "-eo", "pid=,ppid=,args="]
     listing = subprocess.run(ps, capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 2) for line in listing.splitlines()]
@@ -188,7 +188,7 @@ with dg.DagsterInstance.get() as instance:
 
 
 def start_jobs(services: Services, processes: int, calls: int, *jobs: str) -> list[str]:
-    """Ask for jobs from several processes at once; return every answer."""
+    """Start jobs from several processes at once; return every answer."""
     install = services.install
     url = install.database.url.render_as_string(hide_password=False)
     environment = {
@@ -215,7 +215,7 @@ def wait_until_idle(services: Services) -> None:
 
 
 def await_settled(client: httpx.Client, portfolio_ids: list[int]) -> set[str]:
-    """Wait until nothing is pending any more; return the states of the portfolios."""
+    """Wait until no symbol is pending; return the states of the portfolios."""
     deadline = monotonic() + 120
     while True:
         found = {client.get(f"/api/v1/onboarding/status/{key}").json()["status"] for key in portfolio_ids}
@@ -235,7 +235,7 @@ def kill(services: Services, pattern: str) -> None:
 
 @contextmanager
 def held(services: Services, lock: str) -> Iterator[None]:
-    """Keep whoever needs a lock waiting, as long as the block lasts."""
+    """Hold a lock as long as the block lasts."""
     with services.install.database.transaction(lock=lock):
         yield
 
@@ -259,7 +259,7 @@ EVENING = datetime.combine(LAST, time(21, 5), NEW_YORK)
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether a process works; one that nobody has buried does not."""
+    """Return whether a process is running; a zombie is not."""
     shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
     return bool(shown.strip()) and not shown.startswith("Z")
 
@@ -268,7 +268,7 @@ NIGHT = ("2022-03-01", "2022-05-27")
 
 
 def assert_made_up_for(services: Services, undisturbed: Database, run_id: str) -> None:
-    """Whoever died in the run `run_id`: it ends, a run completes the night by itself, and its rows are right."""
+    """After a process of the run `run_id` was killed: it ends, a new run completes the night, and its rows are right."""
     await_row(
         services.install.database,
         f"""SELECT 1 FROM batch_run_history WHERE job_type = 'symbol_batch' AND session = '{NIGHT[0]}'
@@ -278,7 +278,7 @@ def assert_made_up_for(services: Services, undisturbed: Database, run_id: str) -
     wait_until_idle(services)
     status = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
     assert services.ask(status, id=run_id)["runOrError"]["status"] in {"FAILURE", "SUCCESS"}
-    # By name: symbols that were forgotten and learnt again have other keys.
+    # By name: symbols that were deleted and onboarded again have other keys.
     query = """
         SELECT u.symbol, to_jsonb(t) - 'symbol_id' FROM symbol_factor_exposures t
         JOIN symbol_universe u ON u.id = t.symbol_id
@@ -290,7 +290,7 @@ def assert_made_up_for(services: Services, undisturbed: Database, run_id: str) -
 
 
 def forget_night(services: Services) -> None:
-    """Let the night be one that has never been computed."""
+    """Delete the rows of the night, as if it had never been computed."""
     with services.install.database.transaction() as connection:
         for table in ("symbol_factor_exposures", "symbol_daily_metrics", "batch_run_history"):
             statement = text(f"DELETE FROM {table} WHERE session BETWEEN :first AND :last")
@@ -298,7 +298,7 @@ def forget_night(services: Services) -> None:
 
 
 def started_at(database: Database) -> datetime | None:
-    """Return since when the server runs, or None while it does not."""
+    """Return when the server started, or None while it does not run."""
     with suppress(DatabaseError, DBAPIError), database.transaction() as connection:
         moment: datetime = connection.execute(text("SELECT pg_postmaster_start_time()")).scalar_one()
         return moment
