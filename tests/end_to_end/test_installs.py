@@ -19,7 +19,7 @@ from serving import (
     EVENING,
     IDLE,
     NIGHT,
-    assert_made_up_for,
+    assert_night_completed,
     await_settled,
     descendants,
     held,
@@ -137,5 +137,5 @@ def test_a_batch_whose_embedded_database_is_killed_while_it_writes_is_completed_
         # The webserver notices with its next question that its connection is gone, and opens another.
         while "errors" in httpx.post(f"{services.dagster}/graphql", json={"query": IDLE}, timeout=60).json():
             assert monotonic() < deadline
-        assert_made_up_for(services, undisturbed, run_id)
+        assert_night_completed(services, undisturbed, run_id)
     assert not embedded.is_running()

@@ -16,7 +16,7 @@ from serving import (
     SESSIONS,
     STATUSES,
     Services,
-    assert_made_up_for,
+    assert_night_completed,
     await_port,
     await_settled,
     await_writing,
@@ -265,4 +265,4 @@ def test_a_batch_whose_processes_are_killed_is_completed_later(
     run_id = launch_night(services, NIGHT)
     await_writing(services, run_id)
     kill(services, victims)
-    assert_made_up_for(services, undisturbed, run_id)
+    assert_night_completed(services, undisturbed, run_id)

@@ -267,8 +267,8 @@ def is_alive(pid: int) -> bool:
 NIGHT = ("2022-03-01", "2022-05-27")
 
 
-def assert_made_up_for(services: Services, undisturbed: Database, run_id: str) -> None:
-    """After a process of the run `run_id` was killed: it ends, a new run completes the night, and its rows are right."""
+def assert_night_completed(services: Services, undisturbed: Database, run_id: str) -> None:
+    """After a kill: the run `run_id` ends, a new one completes the night, and its rows are right."""
     await_row(
         services.install.database,
         f"""SELECT 1 FROM batch_run_history WHERE job_type = 'symbol_batch' AND session = '{NIGHT[0]}'
