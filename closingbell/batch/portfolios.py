@@ -32,7 +32,7 @@ from closingbell.market.calendar import SessionCalendar
 from closingbell.market.instruments import CONTRACT_SIZE, Kind
 from closingbell.repositories import companies, factors, locks, portfolios, prices, snapshots, universe
 from closingbell.repositories.database import Connection, Database
-from closingbell.repositories.portfolios import Ledger
+from closingbell.repositories.ledger import Ledger, read_ledger
 
 logger = logging.getLogger(__name__)
 
@@ -246,7 +246,7 @@ def _value(
     connection: Connection, calendar: SessionCalendar, days: Dates, portfolio_ids: Sequence[int] | None = None
 ) -> _Valued:
     """Read all ledgers, or some, and the prices they need, and value them on the wanted sessions."""
-    ledger = portfolios.read_ledger(connection, portfolio_ids)
+    ledger = read_ledger(connection, portfolio_ids)
     price_ids = np.unique(np.concatenate([ledger.symbol_id, ledger.underlying_id]))
     price_ids = price_ids[price_ids > 0]
     begin = min([days[0], *ledger.inception]).item()

@@ -1,1 +1,1 @@
-"""All SQL of the product. Functions take an open connection; transactions belong to their callers."""
+"""All SQL of the product. Functions take an open connection; their callers open and commit the transaction."""

@@ -1,4 +1,4 @@
-"""What users mean by tickers that nobody knows: their corrections, and the aliases derived from them."""
+"""Users' corrections of unknown tickers, and the aliases derived from them."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from sqlalchemy.dialects.postgresql import insert
 from closingbell.repositories.tables import SymbolCorrection
 
 AGREEING_PORTFOLIOS = 3
-"""How many portfolios must correct a ticker alike for it to be suggested to others."""
+"""Portfolios that must correct a ticker alike before other users get the correction as a suggestion."""
 
 
 def record_correction(connection: Connection, portfolio_id: int, wrong: str, meant: str) -> None:
-    """Remember that a user has edited one ticker into another; the last edit of a portfolio counts."""
+    """Record that a user has edited one ticker into another; the last edit in a portfolio counts."""
     statement = insert(SymbolCorrection).values(portfolio_id=portfolio_id, wrong=wrong, meant=meant)
     changed = {"meant": statement.excluded.meant}
     connection.execute(statement.on_conflict_do_update(index_elements=["portfolio_id", "wrong"], set_=changed))
 
 
 def derive_aliases(connection: Connection) -> int:
-    """Derive the aliases from the corrections anew; return how many there are.
+    """Derive all aliases again from the corrections; return how many there are.
 
-    Of several corrections of one ticker the one that most portfolios agree on counts.
+    If a ticker has several corrections, the one in most portfolios counts.
     """
     connection.execute(text("DELETE FROM symbol_aliases"))
-    learnt = connection.execute(
+    derived = connection.execute(
         text("""
             INSERT INTO symbol_aliases (alias, symbol, portfolios)
             SELECT DISTINCT ON (c.wrong) c.wrong, c.meant, count(*)
@@ -37,11 +37,11 @@ def derive_aliases(connection: Connection) -> int:
         """),
         {"agreeing": AGREEING_PORTFOLIOS},
     )
-    return len(learnt.all())
+    return len(derived.all())
 
 
 def aliases_of(connection: Connection, symbols: Collection[str]) -> dict[str, str]:
-    """Return what others meant by these tickers, as far as it has been learnt."""
+    """Return the symbols that users mean by these tickers, for those that are aliases."""
     query = text("SELECT alias, symbol FROM symbol_aliases WHERE alias = ANY(:symbols)")
     return {row.alias: row.symbol for row in connection.execute(query, {"symbols": list(symbols)})}
 

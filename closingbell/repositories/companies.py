@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
@@ -12,21 +12,23 @@ from sqlalchemy import ColumnElement, Connection, Integer, any_, cast, func, or_
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from closingbell.arrays import Dates, Floats, Ints
-from closingbell.providers.base import Profile, Statements
+from closingbell.providers.base import Profile, Statement, Statements
 from closingbell.repositories.tables import BalanceSheet, CashFlow, CompanyProfile, IncomeStatement
 
-STATEMENT_TABLES: dict[str, type[IncomeStatement | BalanceSheet | CashFlow]] = {
-    "income": IncomeStatement,
-    "balance": BalanceSheet,
-    "cash_flow": CashFlow,
-}
+StatementTable = type[IncomeStatement | BalanceSheet | CashFlow]
+
+STATEMENT_TABLES: tuple[tuple[StatementTable, Callable[[Statements], Sequence[Statement]]], ...] = (
+    (IncomeStatement, lambda statements: statements.income),
+    (BalanceSheet, lambda statements: statements.balance),
+    (CashFlow, lambda statements: statements.cash_flow),
+)
 
 
 def upsert_profiles(connection: Connection, as_of: date, profiles: Mapping[int, Profile]) -> int:
-    """Store what is known of each company, by symbol id, as of a session; return how many rows."""
+    """Store the profile of each company, by symbol id, as of a session; return how many rows were written."""
     rows = [{"symbol_id": key, "as_of": as_of, **asdict(profile)} for key, profile in profiles.items()]
     for row in rows:
-        del row["is_fund"]  # what a symbol is, the universe says
+        del row["is_fund"]  # the universe stores the kind of a symbol
     if rows:
         statement = insert(CompanyProfile).values(rows)
         values = {name: statement.excluded[name] for name in rows[0] if name not in {"symbol_id", "as_of"}}
@@ -36,7 +38,7 @@ def upsert_profiles(connection: Connection, as_of: date, profiles: Mapping[int, 
 
 @dataclass(frozen=True)
 class ProfileFigures:
-    """Figures out of the profiles as they were known on each session, NaN where nothing was; each (S, N)."""
+    """Figures of the profiles as known on each session, each of shape (S, N), NaN where unknown."""
 
     beta: Floats
     market_cap: Floats
@@ -44,7 +46,7 @@ class ProfileFigures:
 
 
 def read_figures(connection: Connection, sessions: Dates, symbol_ids: Ints) -> ProfileFigures:
-    """Return the figures of N symbols on S sessions: a session knows what the latest profile up to it says.
+    """Return the figures of N symbols on S sessions, from the latest profile up to each session.
 
     Market capitalisation is in the listing currency.
     """
@@ -71,12 +73,12 @@ def read_figures(connection: Connection, sessions: Dates, symbol_ids: Ints) -> P
 
 
 def _is_one_of(symbol_ids: Sequence[int]) -> ColumnElement[bool]:
-    # One array, not a parameter for each of thousands of symbols.
+    # One array parameter: there may be thousands of symbols.
     return CompanyProfile.symbol_id == any_(cast(list(symbol_ids), ARRAY(Integer)))
 
 
 def read_sectors(connection: Connection, sessions: Dates, symbol_ids: Sequence[int]) -> list[dict[int, str]]:
-    """Return the sectors of some symbols, by id, as they were known on each session, length S."""
+    """Return the sectors of some symbols, by id, as known on each session; length S."""
     query = (
         select(CompanyProfile.symbol_id, CompanyProfile.as_of, CompanyProfile.sector)
         .where(
@@ -91,10 +93,10 @@ def read_sectors(connection: Connection, sessions: Dates, symbol_ids: Sequence[i
 
 
 def due_for_statements(connection: Connection, session: date, symbol_ids: Sequence[int], grace_days: int) -> set[int]:
-    """Return the companies whose statements are to be fetched.
+    """Return the companies whose statements must be fetched.
 
-    Those never fetched, and those whose next earnings date, as known at the last fetch, passed at least `grace_days`
-    ago.
+    These are companies without statements, and those whose next earnings date, as known at the last fetch, passed at
+    least `grace_days` ago.
     """
     fetched = (
         select(IncomeStatement.symbol_id, func.max(IncomeStatement.as_of).label("as_of"))
@@ -109,21 +111,21 @@ def due_for_statements(connection: Connection, session: date, symbol_ids: Sequen
         )
         .group_by(fetched.c.symbol_id)
     )
-    waiting = {
+    not_due = {
         row.symbol_id
         for row in connection.execute(announced)
         if row.next_earnings is None or (session - row.next_earnings).days < grace_days
     }
-    return set(symbol_ids) - waiting
+    return set(symbol_ids) - not_due
 
 
 def upsert_statements(connection: Connection, as_of: date, statements: Mapping[int, Statements]) -> int:
-    """Store the quarterly statements of each company, by symbol id; return how many rows.
+    """Store the quarterly statements of each company, by symbol id; return how many there are.
 
-    A statement that says the same as before keeps the session on which it became known.
+    A statement that is stored already with the same figures keeps its `as_of`.
     """
     count = 0
-    for kind, table in STATEMENT_TABLES.items():
+    for table, statements_of in STATEMENT_TABLES:
         rows: list[dict[str, Any]] = [
             {
                 "symbol_id": key,
@@ -134,7 +136,7 @@ def upsert_statements(connection: Connection, as_of: date, statements: Mapping[i
                 **statement.lines,
             }
             for key, answer in statements.items()
-            for statement in getattr(answer, kind)
+            for statement in statements_of(answer)
         ]
         if not rows:
             continue

@@ -2,7 +2,7 @@
 
 The format (PostgreSQL manual, "COPY", section "Binary Format"): a header, then per row a 16-bit count of fields and
 per field a 32-bit length (-1 for NULL) and the value in network byte order, then a trailer. Rows of fixed-width
-columns are one structured array; NULLs and shorter labels are cut out of it with a mask.
+columns form one structured array; a mask then removes the bytes of NULLs and the padding of texts.
 """
 
 from __future__ import annotations
@@ -21,17 +21,22 @@ from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from psycopg.pq import Format
 
-from closingbell.arrays import Bools
+from closingbell.arrays import Bools, Floats
 
 HEADER = b"PGCOPY\n\xff\r\n\x00" + b"\x00" * 8
 TRAILER = b"\xff\xff"
 POSTGRES_EPOCH = np.datetime64("2000-01-01", "D")
 BLOCK_ROWS = 8192
-"""Rows encoded at a time: a block of them stays in the processor's cache."""
+"""Rows encoded at a time: a block of this size stays in the processor's cache."""
 
 GROUP = 10_000
+"""NUMERIC values are sent as groups of four decimal digits."""
+
 INTEGER_GROUPS = 5
+"""Groups before the decimal point: enough for a 64-bit integer."""
+
 NEGATIVE = 0x4000
+"""The sign field of a negative NUMERIC."""
 
 FLOAT8_ARRAY_OID = 1022
 INT4_ARRAY_OID = 1007
@@ -50,7 +55,7 @@ class Column:
     values : ndarray, shape (R,)
         Of any type that numpy can convert to `wire`.
     wire : dtype
-        The layout of the value in the stream; a bytes type is cut to the length of each value.
+        The layout of the value in the stream; values of a bytes type are sent without their padding.
     null : ndarray of bool, shape (R,), or None
         Where the value is NULL; None: nowhere.
     """
@@ -88,8 +93,14 @@ class Column:
 
     @classmethod
     def numeric(cls, name: str, units: NDArray[np.int64], scale: int, null: Bools | None = None) -> Column:
-        """Make a NUMERIC column out of whole units of 10**-scale: cents are ``scale=2``."""
+        """Make a NUMERIC column from integers that count units of 10**-scale: cents are ``scale=2``."""
         return cls(name, _decimal_digits(units, scale), _decimal_layout(scale), null)
+
+    @classmethod
+    def rounded(cls, name: str, values: Floats, scale: int) -> Column:
+        """Make a NUMERIC column of numbers rounded to `scale` decimals; NaN is NULL."""
+        units = np.rint(np.nan_to_num(values) * 10**scale).astype(np.int64)
+        return cls.numeric(name, units, scale, np.isnan(values))
 
     @classmethod
     def text(cls, name: str, values: Sequence[str]) -> Column:
@@ -98,19 +109,19 @@ class Column:
 
     @classmethod
     def json(cls, name: str, values: Sequence[object]) -> Column:
-        """Make a JSONB column; its wire format is a version byte and the text."""
+        """Make a JSONB column; its wire format is a version byte followed by the text."""
         texts = ["\x01" + json.dumps(value, separators=(",", ":"), ensure_ascii=True) for value in values]
         return cls.text(name, texts)
 
     @classmethod
     def label(cls, name: str, codes: NDArray[Any], labels: Sequence[str]) -> Column:
-        """Make a column of text or of an enum out of codes into `labels`."""
+        """Make a column of text or of an enum from indices into `labels`."""
         texts = np.array([text.encode() for text in labels], dtype=np.bytes_)[codes]
         return cls(name, texts, texts.dtype)
 
 
 def _decimal_layout(scale: int) -> np.dtype[Any]:
-    """Return the layout of a NUMERIC: up to 20 digits before the point, in groups of four, and `scale` behind it."""
+    """Return the layout of a NUMERIC: 20 digits before the decimal point and at least `scale` after it."""
     groups = INTEGER_GROUPS + -(-scale // 4)
     return np.dtype(
         [("ndigits", ">i2"), ("weight", ">i2"), ("sign", ">u2"), ("dscale", ">i2"), ("digits", ">i2", (groups,))]
@@ -118,7 +129,7 @@ def _decimal_layout(scale: int) -> np.dtype[Any]:
 
 
 def _decimal_digits(units: NDArray[np.int64], scale: int) -> NDArray[Any]:
-    """Split whole units into groups of four decimal digits. The server drops leading groups of zeros itself."""
+    """Split units of 10**-scale into groups of four decimal digits. The server drops leading groups of zeros."""
     layout = _decimal_layout(scale)
     numbers = np.zeros(len(units), dtype=layout)
     groups = layout["digits"].shape[0]
@@ -146,29 +157,34 @@ def encode_rows(columns: Sequence[Column]) -> Iterator[bytes]:
 def _encode_block(columns: Sequence[Column], block: slice, layout: np.dtype[Any]) -> bytes:
     rows = np.empty(len(columns[0].values[block]), dtype=layout)
     rows["count"] = len(columns)
-    cuts: list[tuple[int, int, NDArray[Any]]] = []
+    shortened: list[tuple[int, int, NDArray[Any]]] = []
     for index, column in enumerate(columns):
-        values, width = column.values[block], column.wire.itemsize
+        width, lengths = column.wire.itemsize, _lengths(column, block)
         offset = layout.fields[f"value{index}"][1]  # type: ignore[index]
-        rows[f"value{index}"] = values
-        rows[f"length{index}"] = width
-        if column.wire.kind == "S":
-            lengths = np.char.str_len(values)
-            rows[f"length{index}"] = lengths
-            cuts.append((offset, width, lengths))
-        elif column.null is not None and (null := column.null[block]).any():
-            rows[f"length{index}"][null] = -1
-            cuts.append((offset, width, np.where(null, 0, width)))
-    if not cuts:
+        rows[f"value{index}"] = column.values[block]
+        rows[f"length{index}"] = width if lengths is None else lengths
+        if lengths is not None:
+            shortened.append((offset, width, lengths))
+    if not shortened:
         return rows.tobytes()
     keep = np.ones((len(rows), layout.itemsize), dtype=np.bool_)
-    for offset, width, lengths in cuts:
+    for offset, width, lengths in shortened:
         keep[:, offset : offset + width] = np.arange(width) < lengths[:, None]
     return rows.view(np.uint8).reshape(keep.shape)[keep].tobytes()
 
 
+def _lengths(column: Column, block: slice) -> NDArray[Any] | None:
+    """Return the number of bytes of each value, -1 for NULL; None if all values have the full width."""
+    is_text = column.wire.kind == "S"
+    full = np.char.str_len(column.values[block]) if is_text else None
+    null = None if column.null is None else column.null[block]
+    if null is None or not null.any():
+        return full
+    return np.where(null, -1, column.wire.itemsize if full is None else full)
+
+
 def copy_rows(connection: psycopg.Connection[Any], table: str, batches: Iterable[Sequence[Column]]) -> int:
-    """Write batches of rows, all with the same columns, into a table with one COPY; return how many rows."""
+    """Write batches of rows, all with the same columns, into a table with one COPY; return how many were written."""
     rows = 0
     iterator = iter(batches)
     first = next(iterator, None)
@@ -194,7 +210,7 @@ class _ArrayLoader(Loader):
 
     def load(self, data: Buffer) -> NDArray[Any]:
         element = np.dtype([("length", ">i4"), ("value", self.item)])
-        # An empty array has no dimensions and so a shorter header.
+        # An empty array has a shorter header without dimensions, so this slice is empty too.
         items = np.frombuffer(bytes(data)[ARRAY_HEADER_BYTES:], dtype=element)
         return items["value"].astype(np.dtype(self.item).newbyteorder("="))
 

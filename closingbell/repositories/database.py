@@ -1,4 +1,4 @@
-"""Connections, transactions and the locks that keep two writers of one table apart."""
+"""Connections, transactions, advisory locks and leases."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ __all__ = [
 CONNECT_TIMEOUT_SECONDS = 10
 
 LEASE_CHECK_SECONDS = 1
-"""How often a process sees to it that it still holds its leases."""
+"""How often a process makes sure that it still holds its leases."""
 
 
 def warehouse_url(url: str | URL) -> URL:
-    """Return the URL with the driver that this product uses, whatever form of PostgreSQL URL came in."""
+    """Return any form of PostgreSQL URL with the driver that this product uses."""
     return _postgresql(url).set(drivername="postgresql+psycopg")
 
 
@@ -55,7 +55,7 @@ def dagster_url_beside(url: str | URL) -> str:
 
 
 def backend_of(url: str) -> str:
-    """Return the name of the database system that a URL is for, such as ``postgresql``."""
+    """Return the name of the database system of a URL, such as ``postgresql``."""
     try:
         return _postgresql(url).get_backend_name()
     except ArgumentError:
@@ -83,12 +83,12 @@ class Database:
 
     def address(self) -> str:
         """Return the URL for programs of PostgreSQL, without the password."""
-        # `URL.set` takes None for "as it is".
+        # `URL.set` ignores None, so it cannot remove the password.
         return self.url._replace(drivername="postgresql", password=None).render_as_string(hide_password=False)
 
     @contextmanager
     def transaction(self, lock: str | tuple[str, ...] = ()) -> Iterator[Connection]:
-        """Open a transaction; with `lock`, wait until nobody else is in one of the same name, or names.
+        """Open a transaction that holds the advisory locks of these names; wait until they are free.
 
         Raises
         ------
@@ -102,15 +102,15 @@ class Database:
 
     @contextmanager
     def session(self) -> Iterator[Connection]:
-        """Open a connection each of whose statements is a transaction of its own."""
+        """Open a connection on which each statement is its own transaction."""
         with self._connect(self._sessions) as connection:
             yield connection
 
     @contextmanager
     def lease(self, name: str) -> Iterator[None]:
-        """Hold a name as long as the block lasts; the server frees it when this process dies, however it dies.
+        """Hold a name while the block runs; the server frees it when this process dies, however it dies.
 
-        When the server restarts it frees the name too: then it is taken again, unless somebody else was faster.
+        A restart of the server frees the name too. It is then taken again, unless another process has taken it.
         """
         with self.session() as connection:
             connection.execute(text("SELECT pg_advisory_lock(hashtextextended(:name, 0))"), {"name": name})
@@ -122,23 +122,29 @@ class Database:
             finally:
                 ended.set()
                 keeper.join()
-                connection.invalidate()  # frees the name, also if the server is gone: closing would fail then
+                connection.invalidate()  # frees the name; closing would fail if the server has stopped
 
     def is_leased(self, name: str) -> bool:
-        """Tell whether somebody holds a name."""
+        """Return whether any process holds a name."""
         query = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
         with self.transaction() as connection:
             return not connection.execute(query, {"name": name}).scalar_one()
 
     def exists(self) -> bool:
-        """Tell whether the server has this database; other failures to connect are raised."""
+        """Return whether the server has this database, or raise `DatabaseError` if it cannot be reached."""
         with self._connect(self._maintenance) as connection:
-            return self._known_to(connection)
+            return self._is_known_to(connection)
 
     def create(self) -> None:
-        """Create the database unless it exists; needs the right to create databases."""
+        """Create the database unless it exists.
+
+        Raises
+        ------
+        DatabaseError
+            If the server cannot be reached, or the user may not create databases.
+        """
         with self._connect(self._maintenance) as connection:
-            if not self._known_to(connection):
+            if not self._is_known_to(connection):
                 connection.execution_options(isolation_level="AUTOCOMMIT")
                 name = connection.dialect.identifier_preparer.quote(self.url.database or "")
                 try:
@@ -149,11 +155,11 @@ class Database:
                         "Create it beforehand, or give the user the right to create databases",
                     ) from error
 
-    def _known_to(self, connection: Connection) -> bool:
+    def _is_known_to(self, connection: Connection) -> bool:
         query = text("SELECT 1 FROM pg_database WHERE datname = :name")
-        found = connection.execute(query, {"name": self.url.database}).scalar() is not None
+        known = connection.execute(query, {"name": self.url.database}).scalar() is not None
         connection.rollback()
-        return found
+        return known
 
     @staticmethod
     def _connect(engine: Engine) -> Connection:
@@ -171,24 +177,24 @@ class Database:
 def _engine(url: URL, **options: str) -> Engine:
     return create_engine(
         url,
-        poolclass=NullPool,  # batches hold few connections, and long; a pool would only keep them open
+        poolclass=NullPool,  # a batch holds few connections for long; a pool would only keep idle ones open
         connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS},
         **options,
     )
 
 
 def _keep(connection: Connection, name: str, ended: threading.Event) -> None:
-    """Ask for a name over and over until it is no longer needed: its holder always gets it."""
+    """Take the lock again at intervals until the lease has ended; the process that holds it always succeeds."""
     query = text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
     while not ended.wait(LEASE_CHECK_SECONDS):
         try:
             connection.execute(query, {"name": name})
         except DBAPIError:
-            connection.rollback()  # lets the next statement connect again
+            connection.rollback()  # the next statement connects again
 
 
 def take_lock(connection: Connection, name: str, *, shared: bool = False) -> None:
-    """Wait until nobody else is in a transaction of the same name; those that share the name may be in it together."""
+    """Wait for an advisory lock and hold it until the transaction ends; transactions that share it may run together."""
     function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
     connection.execute(text(f"SELECT {function}(hashtextextended(:name, 0))"), {"name": name})
 
@@ -206,7 +212,7 @@ def ensure_year_partitions(connection: Connection, table: str, first_year: int, 
     known = set(connection.execute(existing, {"table": table}).scalars())
     for year in range(first_year, last_year + 1):
         if f"{table}_{year}" not in known:
-            # Assets of different partitions may get here together: the lock lets one of them create it.
+            # Runs of different sessions may need the same year at once: the lock lets one of them create it.
             take_lock(connection, locks.year_partitions(table))
             connection.execute(
                 text(

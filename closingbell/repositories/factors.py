@@ -14,14 +14,14 @@ from closingbell.calculations.factor_definitions import FACTORS
 from closingbell.calculations.factors import FactorEstimates
 from closingbell.repositories.copying import Column, array_cursor, copy_rows
 from closingbell.repositories.database import driver, ensure_year_partitions
-from closingbell.repositories.prices import FEW_SYMBOLS
+from closingbell.repositories.symbol_columns import SymbolColumns
 from closingbell.repositories.tables import QUALITY_FLAGS, FactorDefinitionRow
 
 TABLE = "symbol_factor_exposures"
 
 
 def seed_definitions(connection: Connection) -> None:
-    """Write the factor definitions; what is there already is brought up to date."""
+    """Insert the factor definitions, or update those that exist."""
     rows = [
         {
             "id": factor.order,
@@ -42,9 +42,9 @@ def seed_definitions(connection: Connection) -> None:
 def replace_estimates(
     connection: Connection, sessions: Dates, symbol_ids: Ints, estimates: Iterable[tuple[Dates, FactorEstimates]]
 ) -> int:
-    """Replace the rows of N symbols on the given sessions by the estimates of blocks of sessions, in their order.
+    """Replace the rows of N symbols on the given sessions; return how many were written.
 
-    Rows of other symbols, such as those no longer followed, stay. Returns how many rows were written.
+    The estimates come in blocks of sessions, in their order. Rows of other symbols, such as inactive ones, stay.
     """
     first, last = sessions[0].item(), sessions[-1].item()
     ensure_year_partitions(connection, TABLE, first.year, last.year)
@@ -81,27 +81,22 @@ def read_betas(connection: Connection, sessions: Dates, symbol_ids: Ints) -> Flo
     result = np.full((len(sessions), len(FACTORS), len(symbol_ids)), np.nan)
     if not len(symbol_ids):
         return result
-    place = np.full(int(symbol_ids.max()) + 1, -1, dtype=np.int64)
-    place[symbol_ids] = np.arange(len(symbol_ids))
     row_of = {day: row for row, day in enumerate(sessions.tolist())}
-    few = len(symbol_ids) <= FEW_SYMBOLS
-    chosen = "symbol_id = ANY(%s)" if few else "symbol_id <= %s"
+    symbols = SymbolColumns(symbol_ids)
     query = (
         f"SELECT session, factor_id, array_agg(symbol_id), array_agg(coalesce(beta, 'NaN')) FROM {TABLE} "  # noqa: S608
-        f"WHERE session = ANY(%s) AND {chosen} GROUP BY session, factor_id"
+        f"WHERE session = ANY(%s) AND {symbols.condition} GROUP BY session, factor_id"
     )
     with array_cursor(driver(connection)) as cursor:
-        symbols = symbol_ids.tolist() if few else len(place) - 1
-        cursor.execute(query.encode(), (sessions.tolist(), symbols))
+        cursor.execute(query.encode(), (sessions.tolist(), symbols.parameter))
         for session, factor, ids, betas in cursor:
-            columns = place[ids]
-            wanted = columns >= 0
-            result[row_of[session], factor, columns[wanted]] = betas[wanted]
+            columns, requested = symbols.locate(ids)
+            result[row_of[session], factor, columns] = betas[requested]
     return result
 
 
 def newest_session(connection: Connection) -> date | None:
-    """Return the newest session that has betas: the one that new portfolios and symbols are computed for."""
+    """Return the newest session that has betas: new portfolios and symbols are computed for this one."""
     newest: date | None = connection.execute(text(f"SELECT max(session) FROM {TABLE}")).scalar()  # noqa: S608
     return newest
 

@@ -1,4 +1,4 @@
-"""Looking at the warehouse: what is there, what is missing, and whether it adds up."""
+"""Inspect the stored data: gaps, contradictions, row counts, content hashes and a summary."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from closingbell.calculations.factor_definitions import FACTORS
 from closingbell.repositories.tables import Table
 
 JUMP = 0.5
-"""A one-day move of an adjusted close beyond this is looked at."""
+"""A larger one-day move of an adjusted close, as a fraction, is suspicious."""
 
 UNSTABLE_COLUMNS = {
     *("created_at", "requested_at", "settled_at", "stale_since", "started_at", "finished_at"),
     *("duration_ms", "run_id", "phases"),
 }
-"""Columns that say when and by whom something was written, not what."""
+"""Columns that record when or by which run a row was written. They differ between equal tables."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is not as it should be."""
+    """A defect of the data: the symbol or portfolio that has it, and a description."""
 
     subject: str
     text: str
@@ -38,32 +38,32 @@ def _findings(connection: Connection, query: str, sessions: Sequence[date], **pa
 def session_gaps(connection: Connection, sessions: Sequence[date]) -> list[Finding]:
     """Return the symbols that lack bars on some of these sessions, or have bars on other days between them.
 
-    Expected is every session since the symbol's first bar. A refused bar explains its gap, and is counted apart.
+    Expected is every session since the symbol's first bar. A refused bar explains its gap and is counted separately.
     """
     query = """
-        WITH wanted AS (SELECT unnest(cast(:sessions AS date[])) AS session),
+        WITH sessions AS (SELECT unnest(cast(:sessions AS date[])) AS session),
         followed AS (
             SELECT id, symbol, (SELECT min(session) FROM market_data_cache WHERE symbol_id = u.id) AS since
             FROM symbol_universe u WHERE status = 'active' AND kind IN ('equity', 'etf')
         ),
         stored AS (SELECT symbol_id, session FROM market_data_cache WHERE session BETWEEN :first AND :last),
         missing AS (
-            SELECT f.id, f.symbol, count(*) AS days, min(w.session) AS first, max(w.session) AS last,
+            SELECT f.id, f.symbol, count(*) AS days, min(e.session) AS first, max(e.session) AS last,
                    count(*) FILTER (WHERE EXISTS (
-                       SELECT 1 FROM refused_bars r WHERE r.symbol_id = f.id AND r.day = w.session)) AS refused
-            FROM followed f JOIN wanted w ON f.since IS NULL OR w.session >= f.since
-            LEFT JOIN stored s ON s.symbol_id = f.id AND s.session = w.session
+                       SELECT 1 FROM refused_bars r WHERE r.symbol_id = f.id AND r.day = e.session)) AS refused
+            FROM followed f JOIN sessions e ON f.since IS NULL OR e.session >= f.since
+            LEFT JOIN stored s ON s.symbol_id = f.id AND s.session = e.session
             WHERE s.session IS NULL GROUP BY f.id, f.symbol
         ),
         unexpected AS (
             SELECT f.symbol, count(*) AS days, min(s.session) AS first
             FROM stored s JOIN followed f ON f.id = s.symbol_id
-            WHERE s.session NOT IN (SELECT session FROM wanted) GROUP BY f.symbol
+            WHERE s.session NOT IN (SELECT session FROM sessions) GROUP BY f.symbol
         )
         SELECT symbol, format('no bar on %s sessions from %s to %s, %s of them refused', days, first, last, refused)
         FROM missing
         UNION ALL
-        SELECT symbol, format('%s bars on days that are no sessions, the first on %s', days, first) FROM unexpected
+        SELECT symbol, format('%s bars on days that are not sessions, the first on %s', days, first) FROM unexpected
         ORDER BY 1, 2
     """
     return _findings(connection, query, sessions)
@@ -73,21 +73,21 @@ def suspicious_prices(connection: Connection, sessions: Sequence[date]) -> list[
     """Return bars that contradict themselves, and adjusted closes that move by more than half in a day."""
     query = """
         WITH bars AS (
-            SELECT m.*, lag(adj_close) OVER (PARTITION BY symbol_id ORDER BY session) AS before
+            SELECT m.*, lag(adj_close) OVER (PARTITION BY symbol_id ORDER BY session) AS previous
             FROM market_data_cache m WHERE session BETWEEN :first AND :last
         )
-        SELECT u.symbol, format('%s: close %s, adjusted %s, before %s, low %s, high %s',
-                                b.session, b.close, b.adj_close, b.before, b.low, b.high)
+        SELECT u.symbol, format('%s: close %s, adjusted %s, previous %s, low %s, high %s',
+                                b.session, b.close, b.adj_close, b.previous, b.low, b.high)
         FROM bars b JOIN symbol_universe u ON u.id = b.symbol_id
         WHERE u.kind <> 'option' AND (
-            b.close <= 0 OR b.adj_close <= 0 OR b.high < b.low OR abs(b.adj_close / b.before - 1) > :jump)
+            b.close <= 0 OR b.adj_close <= 0 OR b.high < b.low OR abs(b.adj_close / b.previous - 1) > :jump)
         ORDER BY u.symbol, b.session
     """
     return _findings(connection, query, sessions, jump=JUMP)
 
 
 def missing_factors(connection: Connection, sessions: Sequence[date]) -> list[Finding]:
-    """Return the symbols without a row for every factor on the sessions that have any rows, since they are followed."""
+    """Return the symbols that lack a factor on some session that has factors, from their first followed session on."""
     query = """
         WITH counted AS (
             SELECT session, symbol_id, count(*) AS rows FROM symbol_factor_exposures
@@ -120,7 +120,7 @@ def broken_identities(connection: Connection, sessions: Sequence[date]) -> list[
 
 
 def newest_session(connection: Connection, table: str) -> date | None:
-    """Return the newest session that a fact table has."""
+    """Return the newest session of a fact table."""
     return connection.execute(text(f"SELECT max(session) FROM {_known(table)}")).scalar()  # noqa: S608
 
 
@@ -133,7 +133,7 @@ def row_counts(connection: Connection) -> dict[str, int]:
 
 
 def content_hash(connection: Connection, table: str) -> str:
-    """Return a digest of what a table says, whatever order its rows lie in and whenever they were written."""
+    """Return a digest of a table's content. The order of its rows and the time of writing do not matter."""
     columns = [c.name for c in Table.metadata.tables[_known(table)].columns if c.name not in UNSTABLE_COLUMNS]
     row = f"ROW({', '.join(columns)})::text"
     query = f"SELECT md5(coalesce(string_agg(md5({row}), '' ORDER BY md5({row})), '')) FROM {table}"  # noqa: S608
@@ -148,7 +148,7 @@ def _known(table: str) -> str:
 
 @dataclass(frozen=True)
 class PortfolioLine:
-    """One line of the summary: a portfolio's latest snapshot and main exposures."""
+    """One line of the summary: a portfolio's latest snapshot and some of its exposures."""
 
     name: str
     session: date

@@ -1,4 +1,4 @@
-"""The names of all advisory locks and leases, so that no two uses share a name by accident."""
+"""The names of all advisory locks and leases, in one place so that no two uses share a name by accident."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def year_partitions(table: str) -> str:
 
 
 def job_start(job: str) -> str:
-    """Return the lock under which callers that start a job take turns."""
+    """Return the lock that lets one caller at a time start a job."""
     return f"start {job}"
 
 
 def job(name: str) -> str:
-    """Return the lease that the one working run of a job type holds."""
+    """Return the lease that the active run of a job type holds, so that there is only one."""
     return f"job {name}"
 
 

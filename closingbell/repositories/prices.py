@@ -18,15 +18,16 @@ from closingbell.market.quality import PRICE_DECIMALS
 from closingbell.market.quality import RefusedBar as Refused
 from closingbell.repositories.copying import Column, array_cursor, copy_rows
 from closingbell.repositories.database import driver, ensure_year_partitions
+from closingbell.repositories.symbol_columns import SymbolColumns
 from closingbell.repositories.tables import CorporateAction, RefusedBar
 
 TABLE = "market_data_cache"
 
-FEW_SYMBOLS = 200
+BAR_VALUES = ("open", "high", "low", "close", "volume", "adj_close", "source")
 
 
 def read_matrix(connection: Connection, sessions: Dates, symbol_ids: Ints, series: Sequence[str]) -> dict[str, Floats]:
-    """Read prices into arrays of shape (T, N), NaN where unknown, by the name of the series.
+    """Read prices into one array of shape (T, N) per series, by its name; NaN where unknown.
 
     Parameters
     ----------
@@ -38,81 +39,77 @@ def read_matrix(connection: Connection, sessions: Dates, symbol_ids: Ints, serie
     matrices = {name: np.full((len(sessions), len(symbol_ids)), np.nan) for name in series}
     if not len(sessions) or not len(symbol_ids):
         return matrices
-    place = np.full(int(symbol_ids.max()) + 1, -1, dtype=np.int64)
-    place[symbol_ids] = np.arange(len(symbol_ids))
     row_of = {day: row for row, day in enumerate(sessions.tolist())}
-    # A few symbols are looked up in their index; for all of them the table is read as it lies.
-    few = len(symbol_ids) <= FEW_SYMBOLS
-    chosen = "symbol_id = ANY(%s)" if few else "symbol_id <= %s"
-    # One row per session with an array per series: a row per price would spend its time in the protocol.
+    symbols = SymbolColumns(symbol_ids)
+    # One row per session with an array per series: with a row per price the protocol takes most of the time.
     arrays = ", ".join(f"array_agg(coalesce({name}::float8, 'NaN'))" for name in series)
     query = (
         f"SELECT session, array_agg(symbol_id), {arrays} FROM {TABLE} "  # noqa: S608 - our own names
-        f"WHERE session BETWEEN %s AND %s AND {chosen} GROUP BY session"
+        f"WHERE session BETWEEN %s AND %s AND {symbols.condition} GROUP BY session"
     )
     with array_cursor(driver(connection)) as cursor:
-        symbols = symbol_ids.tolist() if few else len(place) - 1
-        cursor.execute(query.encode(), (sessions[0].item(), sessions[-1].item(), symbols))
-        for session, ids, *values_of in cursor:
-            row, columns = row_of.get(session), place[ids]
+        cursor.execute(query.encode(), (sessions[0].item(), sessions[-1].item(), symbols.parameter))
+        for session, ids, *arrays_of_session in cursor:
+            row = row_of.get(session)
             if row is None:
-                continue  # stored before the day was announced to be closed
-            wanted = columns >= 0
-            for name, values in zip(series, values_of, strict=True):
-                matrices[name][row, columns[wanted]] = values[wanted]
+                continue  # stored before the exchange announced that it would close on this day
+            columns, requested = symbols.locate(ids)
+            for name, values in zip(series, arrays_of_session, strict=True):
+                matrices[name][row, columns] = values[requested]
     return matrices
 
 
 def upsert_bars(connection: Connection, bars: Mapping[int, Bars], adjusted: Mapping[int, Floats]) -> int:
     """Insert or overwrite bars by symbol id, with their adjusted closes; return how many rows were given.
 
-    Rows that already say the same are left untouched, so that repeating a partition writes nothing.
+    Rows that are stored already with the same values are not touched, so that repeating a partition writes nothing.
     """
+    bars = {key: item for key, item in bars.items() if len(item.sessions)}
     if not bars:
         return 0
-    ids = np.repeat(list(bars), [len(b.sessions) for b in bars.values()])
-    if not len(ids):
-        return 0
-    series = list(bars.values())
-    sessions = np.concatenate([b.sessions for b in series])
-    years = sessions.astype("datetime64[Y]").astype(int) + 1970
-    ensure_year_partitions(connection, TABLE, int(years.min()), int(years.max()))
-    order = np.lexsort((ids, sessions))
-    volume = np.concatenate([b.volume for b in series])[order]
-    prices = {
-        name: np.concatenate([getattr(b, name) for b in series])[order] for name in ("open", "high", "low", "close")
-    }
-    sources = [b.source for b in series]
-    columns = [
-        Column.date("session", sessions[order]),
-        Column.integer("symbol_id", ids[order]),
-        *(_price_column(name, values) for name, values in prices.items()),
-        Column.bigint("volume", np.nan_to_num(volume).round().astype(np.int64), np.isnan(volume)),
-        Column.double("adj_close", np.concatenate([adjusted[key] for key in bars])[order]),
-        Column.label("source", np.repeat(np.arange(len(series)), [len(b.sessions) for b in series])[order], sources),
-    ]
+    first = min(item.sessions.min() for item in bars.values()).item()
+    last = max(item.sessions.max() for item in bars.values()).item()
+    ensure_year_partitions(connection, TABLE, first.year, last.year)
     connection.execute(text(f"CREATE TEMP TABLE staged_bars (LIKE {TABLE}) ON COMMIT DROP"))
-    copy_rows(driver(connection), "staged_bars", [columns])
-    values = ("open", "high", "low", "close", "volume", "adj_close", "source")
+    rows = copy_rows(driver(connection), "staged_bars", [_bar_columns(bars, adjusted)])
     connection.execute(
         text(
             f"INSERT INTO {TABLE} SELECT * FROM staged_bars ON CONFLICT (session, symbol_id) DO UPDATE SET "  # noqa: S608
-            + ", ".join(f"{name} = excluded.{name}" for name in values)
-            + f" WHERE ({', '.join(f'{TABLE}.{name}' for name in values)}) IS DISTINCT FROM "
-            + f"({', '.join(f'excluded.{name}' for name in values)})"
+            + ", ".join(f"{name} = excluded.{name}" for name in BAR_VALUES)
+            + f" WHERE ({', '.join(f'{TABLE}.{name}' for name in BAR_VALUES)}) IS DISTINCT FROM "
+            + f"({', '.join(f'excluded.{name}' for name in BAR_VALUES)})"
         )
     )
     connection.execute(text("DROP TABLE staged_bars"))
-    return len(ids)
+    return rows
 
 
-def _price_column(name: str, values: Floats) -> Column:
-    units = np.rint(np.nan_to_num(values) * 10**PRICE_DECIMALS).astype(np.int64)
-    return Column.numeric(name, units, PRICE_DECIMALS, np.isnan(values))
+def _bar_columns(bars: Mapping[int, Bars], adjusted: Mapping[int, Floats]) -> list[Column]:
+    """Return the columns of all bars, in the order of the table's key."""
+    series = list(bars.values())
+    lengths = [len(item.sessions) for item in series]
+    sessions = np.concatenate([item.sessions for item in series])
+    ids = np.repeat(list(bars), lengths)
+    order = np.lexsort((ids, sessions))
+    prices = {
+        "open": [item.open for item in series],
+        "high": [item.high for item in series],
+        "low": [item.low for item in series],
+        "close": [item.close for item in series],
+    }
+    volume = np.concatenate([item.volume for item in series])[order]
+    return [
+        Column.date("session", sessions[order]),
+        Column.integer("symbol_id", ids[order]),
+        *(Column.rounded(name, np.concatenate(values)[order], PRICE_DECIMALS) for name, values in prices.items()),
+        Column.bigint("volume", np.nan_to_num(volume).round().astype(np.int64), np.isnan(volume)),
+        Column.double("adj_close", np.concatenate([adjusted[key] for key in bars])[order]),
+        Column.label("source", np.repeat(np.arange(len(series)), lengths)[order], [item.source for item in series]),
+    ]
 
 
 def read_series(connection: Connection, symbol_ids: Sequence[int]) -> dict[int, tuple[Dates, Floats, Floats]]:
-    """Return each symbol's whole stored series: sessions, closes and adjusted closes, each of shape (T,)."""
+    """Return the entire stored series of each symbol: sessions, closes and adjusted closes, each of shape (T,)."""
     query = (
         f"SELECT symbol_id, array_agg((session - date '1970-01-01')::int4 ORDER BY session), "  # noqa: S608
         f"array_agg(close::float8 ORDER BY session), array_agg(coalesce(adj_close, 'NaN') ORDER BY session) "
@@ -126,7 +123,7 @@ def read_series(connection: Connection, symbol_ids: Sequence[int]) -> dict[int, 
 
 
 def update_adjusted(connection: Connection, changes: Mapping[int, tuple[Dates, Floats]]) -> int:
-    """Overwrite adjusted closes by symbol id and session; return how many."""
+    """Overwrite adjusted closes by symbol id and session; return how many were given."""
     changes = {key: value for key, value in changes.items() if len(value[0])}
     if not changes:
         return 0
@@ -151,7 +148,7 @@ def update_adjusted(connection: Connection, changes: Mapping[int, tuple[Dates, F
 
 
 def record_actions(connection: Connection, actions: Mapping[int, tuple[Iterable[Action], str]]) -> dict[int, set[date]]:
-    """Store corporate actions by symbol id, with their source.
+    """Store corporate actions and their source, by symbol id.
 
     Returns
     -------
@@ -178,7 +175,7 @@ def record_actions(connection: Connection, actions: Mapping[int, tuple[Iterable[
 
 
 def read_actions(connection: Connection, symbol_ids: Sequence[int]) -> dict[int, list[Action]]:
-    """Return the corporate actions of each symbol that has any, by symbol id, oldest first."""
+    """Return the corporate actions by symbol id, oldest first, of the symbols that have any."""
     query = (
         select(CorporateAction)
         .where(CorporateAction.symbol_id.in_(symbol_ids))
@@ -193,21 +190,21 @@ def read_actions(connection: Connection, symbol_ids: Sequence[int]) -> dict[int,
 
 @dataclass(frozen=True)
 class Refusals:
-    """What was refused of one symbol when the sessions of a range were asked for."""
+    """What was refused of one symbol when a range of sessions was fetched; `requested` is its first and last day."""
 
-    asked: tuple[date, date]
+    requested: tuple[date, date]
     bars: Sequence[Refused]
     source: str
 
 
 def replace_refused(connection: Connection, refusals: Mapping[int, Refusals]) -> None:
-    """Store what was refused, by symbol id, in place of what had been refused in the same ranges before."""
+    """Store what was refused, by symbol id; it replaces what was refused in the same ranges before."""
     if not refusals:
         return
     statement = delete(RefusedBar).where(
         RefusedBar.symbol_id == bindparam("key"), RefusedBar.day.between(bindparam("first"), bindparam("last"))
     )
-    ranges = [{"key": key, "first": item.asked[0], "last": item.asked[1]} for key, item in refusals.items()]
+    ranges = [{"key": key, "first": item.requested[0], "last": item.requested[1]} for key, item in refusals.items()]
     connection.execute(statement, ranges)
     rows = [
         {"symbol_id": key, "day": bar.session, "reason": bar.reason, "detail": bar.detail, "source": item.source}

@@ -1,7 +1,7 @@
-"""The queue of symbols to be learnt. The rows of `symbol_universe` are the queue, so that no restart can lose it.
+"""The queue of symbols to be onboarded. The rows of `symbol_universe` are the queue, so that no restart loses it.
 
 A request waits as ``pending``, is ``processing`` while a run holds its lease, and ends as ``active`` or ``failed``. An
-active symbol whose prices do not reach back as far as a portfolio needs them is requested too, and stays active.
+active symbol whose prices do not go back as far as a portfolio needs is requested too, and stays active.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ CHANNEL = "symbol_requests"
 MAX_ATTEMPTS = 3
 LEASE = timedelta(minutes=5)
 BACKOFF_SECONDS = 5
-"""Before the second attempt; three times as long before each further one."""
+"""Wait before the second attempt; each further wait is three times as long."""
 
-FORGIVEN_AFTER = timedelta(hours=1)
-"""A failed symbol that is asked for again so long after it failed is tried again: it may be listed by now."""
+RETRY_FAILED_AFTER = timedelta(hours=1)
+"""A failed symbol that is requested again after this time is retried: it may be listed by now."""
 
 REQUESTED = f"""
     (u.status IN ('pending', 'processing')
      OR (u.status = 'active' AND (u.leased_by IS NOT NULL OR (
          u.needed_from < coalesce(u.history_from, 'infinity') AND u.attempts < {MAX_ATTEMPTS}))))
 """
-"""Holds for a row `u` of `symbol_universe` whose request has not ended."""
+"""SQL condition: the request of row `u` of `symbol_universe` has not ended."""
 
 _DUE = f"""
     {REQUESTED} AND u.leased_by IS NULL AND coalesce(u.next_attempt_at, '-infinity') <= now()
@@ -41,7 +41,7 @@ _DUE = f"""
 
 
 class LeaseLostError(ClosingBellError):
-    """Another run works on the request by now: what this one has found comes too late."""
+    """The run no longer holds the lease of a request, so it must not write its results."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class SymbolRequest:
     ----------
     symbol : str
     kind : Kind
-        What the user takes it for; the provider may know better.
+        As the user stated it; the provider may correct it.
     needed_from : date
         The first day whose price is needed.
     contract : OptionContract or None
@@ -65,26 +65,25 @@ class SymbolRequest:
     contract: OptionContract | None = None
 
 
-def request(connection: Connection, wanted: Collection[SymbolRequest]) -> None:
-    """Ask for symbols: insert those that are unknown, once, however many transactions name them at the same time.
+def request(connection: Connection, symbols: Collection[SymbolRequest]) -> None:
+    """Request symbols. Unknown ones are inserted once, however many transactions request them at the same time.
 
-    Everybody inserts and updates in the same order, so that two such transactions wait for each other and never in a
-    circle.
+    Every transaction inserts and updates in the same order, so that two of them cannot deadlock.
     """
-    ordered = sorted(wanted, key=lambda each: (each.contract is not None, each.symbol))
+    ordered = sorted(symbols, key=lambda item: (item.contract is not None, item.symbol))
     universe.add_instruments(
-        connection, [(each.symbol, each.kind) for each in ordered if each.contract is None], status="pending"
+        connection, [(item.symbol, item.kind) for item in ordered if item.contract is None], status="pending"
     )
-    universe.add_contracts(connection, [each.contract for each in ordered if each.contract], status="pending")
-    first_days = {each.symbol: each.needed_from for each in ordered}
+    universe.add_contracts(connection, [item.contract for item in ordered if item.contract], status="pending")
+    first_days = {item.symbol: item.needed_from for item in ordered}
     connection.execute(
         text("""
             WITH chosen AS (
-                SELECT u.id, w.day, (u.status = 'active' AND w.day < coalesce(u.history_from, 'infinity'))
-                    OR (u.status = 'failed' AND u.settled_at < now() - cast(:forgiven AS interval)) AS reopened
+                SELECT u.id, r.day, (u.status = 'active' AND r.day < coalesce(u.history_from, 'infinity'))
+                    OR (u.status = 'failed' AND u.settled_at < now() - cast(:retry_after AS interval)) AS reopened
                 FROM symbol_universe u
-                JOIN unnest(cast(:symbols AS text[]), cast(:days AS date[])) AS w (symbol, day) USING (symbol)
-                WHERE w.day < coalesce(u.needed_from, 'infinity') OR u.status = 'failed'
+                JOIN unnest(cast(:symbols AS text[]), cast(:days AS date[])) AS r (symbol, day) USING (symbol)
+                WHERE r.day < coalesce(u.needed_from, 'infinity') OR u.status = 'failed'
                 ORDER BY u.id FOR UPDATE OF u
             )
             UPDATE symbol_universe u
@@ -96,36 +95,36 @@ def request(connection: Connection, wanted: Collection[SymbolRequest]) -> None:
                 settled_at = CASE WHEN c.reopened THEN NULL ELSE u.settled_at END
             FROM chosen c WHERE u.id = c.id
         """),
-        {"symbols": list(first_days), "days": list(first_days.values()), "forgiven": FORGIVEN_AFTER},
+        {"symbols": list(first_days), "days": list(first_days.values()), "retry_after": RETRY_FAILED_AFTER},
     )
     connection.execute(text("SELECT pg_notify(:channel, '')"), {"channel": CHANNEL})
 
 
-def claim(connection: Connection, run_id: str, most: int) -> list[int]:
-    """Lease the oldest requests that are due to a run; return the keys of their symbols."""
+def claim(connection: Connection, run_id: str, limit: int) -> list[int]:
+    """Lease the oldest due requests to a run; return the keys of their symbols."""
     claimed = connection.execute(
         text(f"""
             UPDATE symbol_universe SET
                 status = CASE WHEN status = 'active' THEN status ELSE 'processing' END,
                 attempts = attempts + 1, leased_by = :run_id, lease_until = now() + cast(:lease AS interval)
             WHERE id IN (
-                SELECT u.id FROM symbol_universe u WHERE {_DUE} ORDER BY u.requested_at, u.id LIMIT :most
+                SELECT u.id FROM symbol_universe u WHERE {_DUE} ORDER BY u.requested_at, u.id LIMIT :limit
                 FOR UPDATE SKIP LOCKED
             )
             RETURNING id
         """),  # noqa: S608 - our own constants
-        {"run_id": run_id, "lease": LEASE, "most": most},
+        {"run_id": run_id, "lease": LEASE, "limit": limit},
     )
     return sorted(claimed.scalars())
 
 
 def complete(connection: Connection, run_id: str, symbol_ids: Collection[int], followed_from: date) -> None:
-    """End requests well: their symbols are active from now on, and the batch follows them.
+    """Complete requests: their symbols become active, and the batch follows them.
 
     Raises
     ------
     LeaseLostError
-        If one of them is no longer this run's.
+        If the run no longer holds the lease of one of them.
     """
     done = connection.execute(
         text("""
@@ -137,19 +136,26 @@ def complete(connection: Connection, run_id: str, symbol_ids: Collection[int], f
         {"ids": sorted(symbol_ids), "run_id": run_id, "followed_from": followed_from},
     )
     if set(done.scalars()) != set(symbol_ids):
-        raise LeaseLostError(f"run {run_id} has lost its lease of some symbols")
+        raise LeaseLostError(f"run {run_id} has lost its lease of some symbols", "Another run onboards them")
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a symbol could not be learnt, and whether trying again can help."""
+    """Why a symbol could not be onboarded.
+
+    Parameters
+    ----------
+    reason : str
+    final : bool
+        A retry cannot help.
+    """
 
     reason: str
     final: bool
 
 
 def refuse(connection: Connection, run_id: str, refusals: Mapping[int, Refusal]) -> None:
-    """End requests badly, by symbol id: to be tried again after a while, unless that is pointless or was the last."""
+    """Record failed attempts, by symbol id; retry later unless the refusal is final or this was the last attempt."""
     statement = text(f"""
         UPDATE symbol_universe SET
             status = CASE WHEN status = 'active' THEN status
@@ -174,10 +180,10 @@ def lease_holders(connection: Connection) -> list[str]:
     return list(connection.execute(query).scalars())
 
 
-def release(connection: Connection, dead: Sequence[str]) -> int:
-    """Take back the leases that have run out, and those of runs that have died; return how many.
+def release(connection: Connection, dead_runs: Sequence[str]) -> int:
+    """Release the leases that have expired and those of runs that have died; return how many.
 
-    The last attempt is not repeated: a symbol that kills whoever works on it must come to an end.
+    After the last attempt the request fails: a symbol that kills every run must not be retried for ever.
     """
     released = connection.execute(
         text(f"""
@@ -186,26 +192,26 @@ def release(connection: Connection, dead: Sequence[str]) -> int:
                               WHEN attempts >= {MAX_ATTEMPTS} THEN 'failed' ELSE 'pending' END,
                 settled_at = CASE WHEN attempts >= {MAX_ATTEMPTS} THEN now() END,
                 last_error = 'the process that worked on it has died', leased_by = NULL, lease_until = NULL
-            WHERE leased_by IS NOT NULL AND (leased_by = ANY(:dead) OR lease_until < now())
+            WHERE leased_by IS NOT NULL AND (leased_by = ANY(:dead_runs) OR lease_until < now())
             RETURNING id
         """),  # noqa: S608 - our own constant
-        {"dead": list(dead)},
+        {"dead_runs": list(dead_runs)},
     )
     return len(released.all())
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """How much waits.
+    """The length of the queue.
 
     Parameters
     ----------
     due : int
-        Requests that can be worked on now.
+        Requests that a run can claim now.
     open : int
-        All that have not ended.
+        All requests that have not ended.
     next_due : float or None
-        Seconds until the next of the others is due.
+        Seconds until the next request becomes due; None if none will.
     """
 
     due: int
@@ -214,7 +220,7 @@ class Waiting:
 
 
 def waiting(connection: Connection) -> Waiting:
-    """Return how much waits."""
+    """Return the length of the queue."""
     query = text(f"""
         SELECT count(*) FILTER (WHERE {_DUE}), count(*),
                extract(epoch FROM min(u.next_attempt_at) FILTER (WHERE NOT ({_DUE})) - now())::float8
@@ -223,19 +229,19 @@ def waiting(connection: Connection) -> Waiting:
     return Waiting(*connection.execute(query).one())
 
 
-def listing(connection: Connection, most: int) -> Sequence[RowMapping]:
-    """Return the requests that have not ended, and the symbols that could not be learnt, newest first."""
+def listing(connection: Connection, limit: int) -> Sequence[RowMapping]:
+    """Return the requests that have not ended and those that have failed, newest first."""
     query = text(f"""
         SELECT u.symbol, u.kind, u.status, u.attempts, u.requested_at, u.next_attempt_at, u.lease_until, u.leased_by,
                u.settled_at, u.last_error
-        FROM symbol_universe u WHERE {REQUESTED} OR u.status = 'failed' ORDER BY u.requested_at DESC, u.id LIMIT :most
+        FROM symbol_universe u WHERE {REQUESTED} OR u.status = 'failed' ORDER BY u.requested_at DESC, u.id LIMIT :limit
     """)  # noqa: S608 - our own condition
-    return connection.execute(query, {"most": most}).mappings().all()
+    return connection.execute(query, {"limit": limit}).mappings().all()
 
 
 @dataclass(frozen=True)
 class Settled:
-    """How the requests that ended since a moment have ended; a ticker that nobody knows is no failure of the plant."""
+    """How requests have ended. A ticker that the provider does not know counts as unknown, not as failed."""
 
     completed: int
     unknown: int
@@ -254,12 +260,12 @@ def settled_since(connection: Connection, moment: datetime) -> Settled:
 
 
 class Listener:
-    """Hears of requests as they are committed, from its making on.
+    """Receives a notification for every request that is committed after its creation.
 
     Parameters
     ----------
     connection : Connection
-        Its transaction must be one that commits at once.
+        Each of its statements must be its own transaction.
     """
 
     def __init__(self, connection: Connection) -> None:

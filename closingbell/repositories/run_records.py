@@ -1,4 +1,4 @@
-"""The story of the batch: what ran for which session, and how it ended."""
+"""Run records: the latest run of each job type for each session, what it processed and how it ended."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, JSONPATH, insert
 from closingbell.repositories.tables import BatchRun
 
 MAX_FAILED_ITEMS = 100
-"""Failed items kept by name in a row; `items_failed` counts them all."""
+"""Failed items that a record names; `items_failed` counts all of them."""
 
 RUNNING, FAILED, CANCELED = "running", "failed", "canceled"
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """Which rows a run writes: those of a job type and some sessions, as long as they are the run's own."""
+    """The record of one run: a row per session of its job type, until a later run of the session replaces it."""
 
     job_type: str
     sessions: Sequence[date]
@@ -42,8 +42,8 @@ class RunRecord:
 
 
 def begin(connection: Connection, record: RunRecord, trigger: str, now: datetime) -> None:
-    """Open the story of these sessions for a run; the steps that follow in the same run continue it."""
-    fresh = {
+    """Open a run's record, in place of an earlier run's; the later steps of the same run continue it."""
+    opened = {
         "run_id": record.run_id,
         "trigger": trigger,
         "status": RUNNING,
@@ -56,25 +56,25 @@ def begin(connection: Connection, record: RunRecord, trigger: str, now: datetime
         "phases": {},
     }
     statement = insert(BatchRun).values(
-        [{"job_type": record.job_type, "session": day, **fresh} for day in record.sessions]
+        [{"job_type": record.job_type, "session": day, **opened} for day in record.sessions]
     )
     connection.execute(
         statement.on_conflict_do_update(
             index_elements=["job_type", "session"],
-            set_={name: statement.excluded[name] for name in fresh},
+            set_={name: statement.excluded[name] for name in opened},
             where=BatchRun.run_id != record.run_id,
         )
     )
-    # A step that is tried again within its run takes back that the run has failed.
-    others = func.jsonb_path_query_array(BatchRun.failed_items, cast('$[*] ? (@.item != "run")', JSONPATH))
-    again = _of_run(record).where(BatchRun.status == FAILED)
-    connection.execute(again.values(status=RUNNING, finished_at=None, duration_ms=None, failed_items=others))
+    # A step that is retried within its run reopens the record that it had closed as failed.
+    other_items = func.jsonb_path_query_array(BatchRun.failed_items, cast('$[*] ? (@.item != "run")', JSONPATH))
+    failed = _of_run(record).where(BatchRun.status == FAILED)
+    connection.execute(failed.values(status=RUNNING, finished_at=None, duration_ms=None, failed_items=other_items))
 
 
 def record_step(
     connection: Connection, record: RunRecord, *, step: str, duration_ms: int, items: int, failed: Mapping[str, str]
 ) -> None:
-    """Add what one step did to the story."""
+    """Add the figures of one step to the record."""
     named = [{"step": step, "item": item, "reason": reason} for item, reason in list(failed.items())[:MAX_FAILED_ITEMS]]
     connection.execute(
         _of_run(record).values(
@@ -93,7 +93,7 @@ def record_step(
 
 
 def finish(connection: Connection, record: RunRecord, now: datetime, steps: Sequence[str]) -> None:
-    """Close the story as completed, with warnings if any item failed, once all `steps` of the run are told."""
+    """Close the record as completed, with warnings if any item failed, once all `steps` of the run are recorded."""
     connection.execute(
         _of_run(record)
         .where(BatchRun.phases.op("?&")(cast(list(steps), ARRAY(Text))))
@@ -102,7 +102,7 @@ def finish(connection: Connection, record: RunRecord, now: datetime, steps: Sequ
 
 
 def fail(connection: Connection, record: RunRecord, now: datetime, reason: str, step: str = "") -> None:
-    """Close the story as failed, with the step and the reason."""
+    """Close the record as failed, with the step and the reason."""
     connection.execute(_of_run(record).values(**_failed(reason, step), **_ended(now)))
 
 
@@ -123,19 +123,20 @@ def _failed(reason: str, step: str = "") -> dict[str, Any]:
 
 
 def runs_to_verify(connection: Connection, since: datetime) -> list[str]:
-    """Return the runs whose stories are open, or have ended well since a moment: the run may know better."""
-    told = or_(BatchRun.status == RUNNING, and_(BatchRun.finished_at >= since, BatchRun.status.startswith("completed")))
-    return list(connection.execute(select(BatchRun.run_id).where(told).distinct()).scalars())
+    """Return the runs whose records are open, or completed since a moment: the run itself may have ended otherwise."""
+    completed = and_(BatchRun.finished_at >= since, BatchRun.status.startswith("completed"))
+    query = select(BatchRun.run_id).where(or_(BatchRun.status == RUNNING, completed)).distinct()
+    return list(connection.execute(query).scalars())
 
 
 def end_run(connection: Connection, run_id: str, status: str, now: datetime, reason: str) -> None:
-    """Close the story of a run that could not do so itself, or whose checks have failed after it."""
+    """Close the record of a run as failed or canceled, which the run could not do itself."""
     statement = update(BatchRun).where(BatchRun.run_id == run_id, BatchRun.status.not_in([FAILED, CANCELED]))
     connection.execute(statement.values(**{**_failed(reason), "status": status}, **_ended(now)))
 
 
 def complete_run(connection: Connection, run_id: str, now: datetime) -> None:
-    """Close what is open of the story of a run that has ended well."""
+    """Close the open rows of the record of a run that has succeeded."""
     statement = update(BatchRun).where(BatchRun.run_id == run_id, BatchRun.status == RUNNING)
     connection.execute(statement.values(status=_completed(), **_ended(now)))
 
@@ -145,14 +146,14 @@ def _completed() -> ColumnElement[str]:
 
 
 def find(connection: Connection, job_type: str, session: date) -> BatchRun | None:
-    """Return the row of a job type and session."""
+    """Return the run record of a job type and session."""
     query = select(BatchRun.__table__).where(BatchRun.job_type == job_type, BatchRun.session == session)
     row = connection.execute(query).mappings().one_or_none()
     return None if row is None else BatchRun(**row)
 
 
 def since(connection: Connection, moment: datetime) -> list[BatchRun]:
-    """Return the rows that began at or after a moment, oldest first."""
+    """Return the run records that began at or after a moment, oldest first."""
     query = select(BatchRun.__table__).where(BatchRun.started_at >= moment).order_by(BatchRun.started_at, BatchRun.id)
     return [BatchRun(**row) for row in connection.execute(query).mappings()]
 

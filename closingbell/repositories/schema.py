@@ -24,7 +24,7 @@ def _configuration() -> Config:
 
 
 def upgrade(database: Database) -> None:
-    """Bring the tables to the newest revision; several processes may try at once."""
+    """Upgrade the tables to the newest revision; several processes may call this at once."""
     config = _configuration()
     with database.transaction(lock=locks.MIGRATIONS) as connection:
         config.attributes["connection"] = connection
@@ -32,7 +32,7 @@ def upgrade(database: Database) -> None:
 
 
 def add_revision(database: Database, message: str) -> None:
-    """Write a migration file that takes the database to what the models say."""
+    """Write a migration file that changes the database's tables into those of the models."""
     config = _configuration()
     with database.transaction() as connection:
         config.attributes["connection"] = connection
@@ -52,11 +52,11 @@ def not_initialised() -> DatabaseError:
 
 
 def differences(connection: Connection) -> list[object]:
-    """Return what a migration would still have to change for the tables to equal the models."""
+    """Return what a migration would have to change for the tables to equal the models."""
     context = MigrationContext.configure(connection, opts={"include_name": is_ours})
     return list(compare_metadata(context, Table.metadata))
 
 
 def is_ours(name: str | None, kind: str, parents: object) -> bool:  # noqa: ARG001 - Alembic's signature
-    """Tell Alembic to leave the yearly partitions alone: they come and go with the data."""
+    """Return whether Alembic manages an object: all but the yearly partitions, which are created with the data."""
     return kind != "table" or not any(str(name).startswith(f"{table}_") for table in PARTITIONED_BY_YEAR)

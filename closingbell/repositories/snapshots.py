@@ -25,35 +25,12 @@ CENTS = 2
 
 Number = TypeVar("Number", np.int64, np.float64)
 
-_MONEY = (
-    "nav",
-    "cash",
-    "long_value",
-    "short_value",
-    "gross",
-    "net",
-    "daily_pnl",
-    "realized_pnl",
-    "unrealized_pnl",
-    "flow",
-)
-_RATIOS = (
-    "leverage",
-    "daily_return",
-    "cumulative_return",
-    "hhi",
-    "effective_positions",
-    "top3_weight",
-    "top10_weight",
-    "coverage",
-)
-_COUNTS = {"position_count": "positions", "long_count": "long_count", "short_count": "short_count"}
 STATUSES = ("complete", "partial")
 
 
 @dataclass(frozen=True)
 class SnapshotNames:
-    """What a snapshot says in words; S sessions of K portfolios, session by session.
+    """The parts of snapshots that are texts; S sessions of K portfolios, session by session.
 
     Parameters
     ----------
@@ -78,28 +55,59 @@ def replace_snapshots(
 ) -> int:
     """Replace the snapshots of K portfolios on S sessions; return how many were written.
 
-    A portfolio has none before its inception.
+    A portfolio has no snapshot before its inception. `market_beta` has shape (K, S).
     """
     _delete(connection, SNAPSHOTS, sessions, portfolio_ids)
-
-    def flat(values: NDArray[Number]) -> NDArray[Number]:
-        return values.T.reshape(-1)[started]
-
     started = snapshots.started.T.reshape(-1)
     chosen = np.flatnonzero(started).tolist()
     columns = [
         Column.date("session", np.repeat(sessions, len(portfolio_ids))[started]),
         Column.bigint("portfolio_id", np.tile(portfolio_ids, len(sessions))[started]),
-        *(Column.numeric(name, flat(getattr(snapshots, name)), CENTS) for name in _MONEY),
-        *(Column.double(name, flat(getattr(snapshots, name))) for name in _RATIOS),
-        *(Column.integer(name, flat(getattr(snapshots, field))) for name, field in _COUNTS.items()),
-        Column.double("market_beta", flat(market_beta)),
+        *(Column.numeric(name, _rows(values, started), CENTS) for name, values in _cents_of(snapshots).items()),
+        *(Column.double(name, _rows(values, started)) for name, values in _ratios_of(snapshots).items()),
+        Column.integer("position_count", _rows(snapshots.positions, started)),
+        Column.integer("long_count", _rows(snapshots.long_count, started)),
+        Column.integer("short_count", _rows(snapshots.short_count, started)),
+        Column.double("market_beta", _rows(market_beta, started)),
         Column.json("sector_weights", [names.sector_weights[i] for i in chosen]),
         Column.json("missing_symbols", [names.missing[i] for i in chosen]),
         Column.json("stale_symbols", [names.stale[i] for i in chosen]),
         Column.label("status", np.array([bool(names.missing[i]) for i in chosen], dtype=np.int64), STATUSES),
     ]
     return copy_rows(driver(connection), SNAPSHOTS, [columns])
+
+
+def _rows(values: NDArray[Number], started: Bools) -> NDArray[Number]:
+    """Flatten an array (K, S) session by session, and keep the portfolios that have started."""
+    return values.T.reshape(-1)[started]
+
+
+def _cents_of(snapshots: Snapshots) -> dict[str, Ints]:
+    return {
+        "nav": snapshots.nav,
+        "cash": snapshots.cash,
+        "long_value": snapshots.long_value,
+        "short_value": snapshots.short_value,
+        "gross": snapshots.gross,
+        "net": snapshots.net,
+        "daily_pnl": snapshots.daily_pnl,
+        "realized_pnl": snapshots.realized_pnl,
+        "unrealized_pnl": snapshots.unrealized_pnl,
+        "flow": snapshots.flow,
+    }
+
+
+def _ratios_of(snapshots: Snapshots) -> dict[str, Floats]:
+    return {
+        "leverage": snapshots.leverage,
+        "daily_return": snapshots.daily_return,
+        "cumulative_return": snapshots.cumulative_return,
+        "hhi": snapshots.hhi,
+        "effective_positions": snapshots.effective_positions,
+        "top3_weight": snapshots.top3_weight,
+        "top10_weight": snapshots.top10_weight,
+        "coverage": snapshots.coverage,
+    }
 
 
 def sessions_of(connection: Connection, portfolio_ids: Sequence[int]) -> dict[int, list[date]]:
@@ -112,9 +120,9 @@ def sessions_of(connection: Connection, portfolio_ids: Sequence[int]) -> dict[in
 
 
 def read_nav(connection: Connection, sessions: Dates, portfolio_ids: Ints) -> tuple[Ints, Bools]:
-    """Return the net asset values in cents of K portfolios on S sessions, and where there is a snapshot; (K, S)."""
+    """Return the NAV in cents of K portfolios on S sessions, and where there is a snapshot; both of shape (K, S)."""
     nav = np.zeros((len(portfolio_ids), len(sessions)), dtype=np.int64)
-    there = np.zeros(nav.shape, dtype=np.bool_)
+    stored = np.zeros(nav.shape, dtype=np.bool_)
     query = (
         f"SELECT session, array_agg(portfolio_id), array_agg((nav * 100)::int8) FROM {SNAPSHOTS} "  # noqa: S608
         "WHERE session = ANY(%s) AND portfolio_id = ANY(%s) GROUP BY session"
@@ -124,12 +132,12 @@ def read_nav(connection: Connection, sessions: Dates, portfolio_ids: Ints) -> tu
         for session, ids, values in cursor.execute(query, (sessions.tolist(), portfolio_ids.tolist())):
             rows = np.searchsorted(portfolio_ids, ids)
             nav[rows, column_of[session]] = values
-            there[rows, column_of[session]] = True
-    return nav, there
+            stored[rows, column_of[session]] = True
+    return nav, stored
 
 
 def delete_exposures(connection: Connection, sessions: Dates, portfolio_ids: Ints) -> None:
-    """Remove the exposures of K portfolios and their positions on S sessions."""
+    """Delete the exposures of K portfolios and of their positions on S sessions."""
     first, last = sessions[0].item().year, sessions[-1].item().year
     for table in (PORTFOLIO_EXPOSURES, POSITION_EXPOSURES):
         ensure_year_partitions(connection, table, first, last)
@@ -139,20 +147,19 @@ def delete_exposures(connection: Connection, sessions: Dates, portfolio_ids: Int
 def add_portfolio_exposures(
     connection: Connection, sessions: Dates, portfolio_ids: Ints, exposures: FactorExposures, started: Bools
 ) -> int:
-    """Write the exposures of K portfolios on S sessions; `started` (K, S) says which of them exist."""
+    """Write the exposures of K portfolios on S sessions where `started` (K, S) is True; return how many."""
     count, _, factors = exposures.dollar.shape
     rows = np.repeat(started.T.reshape(-1), factors)
 
     def flat(values: NDArray[Number]) -> NDArray[Number]:
         return values.transpose(1, 0, 2).reshape(-1)[rows]
 
-    dollar = flat(exposures.dollar)
     columns = [
         Column.date("session", np.repeat(sessions, count * factors)[rows]),
         Column.bigint("portfolio_id", np.tile(np.repeat(portfolio_ids, factors), len(sessions))[rows]),
         Column.smallint("factor_id", np.tile(np.arange(factors), count * len(sessions))[rows]),
         Column.double("exposure_value", flat(exposures.value)),
-        Column.numeric("exposure_dollar", _cents(dollar), CENTS, np.isnan(dollar)),
+        Column.rounded("exposure_dollar", flat(exposures.dollar), CENTS),
         Column.double("coverage", flat(exposures.coverage)),
         Column.integer("clipped", flat(exposures.clipped)),
     ]
@@ -162,7 +169,7 @@ def add_portfolio_exposures(
 def add_position_exposures(
     connection: Connection, sessions: Dates, portfolio_id: Ints, position_id: Ints, exposures: PositionExposures
 ) -> int:
-    """Write the exposures of P positions on S sessions; a position without a beta has no row."""
+    """Write the exposures of P positions on S sessions; return how many. A position without a beta has no row."""
     dollar = exposures.dollar.transpose(1, 0, 2)
     session, position, factor = np.nonzero(~np.isnan(dollar))
     columns = [
@@ -171,13 +178,9 @@ def add_position_exposures(
         Column.bigint("position_id", position_id[position]),
         Column.smallint("factor_id", factor),
         Column.double("exposure_value", exposures.value[position, session, factor]),
-        Column.numeric("exposure_dollar", _cents(dollar[session, position, factor]), CENTS),
+        Column.rounded("exposure_dollar", dollar[session, position, factor], CENTS),
     ]
     return copy_rows(driver(connection), POSITION_EXPOSURES, [columns])
-
-
-def _cents(dollars: Floats) -> Ints:
-    return np.rint(np.nan_to_num(dollars) * 100).astype(np.int64)
 
 
 def _delete(connection: Connection, table: str, sessions: Dates, portfolio_ids: Sequence[int] | Ints) -> None:

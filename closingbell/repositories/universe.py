@@ -18,22 +18,22 @@ def active(connection: Connection, kinds: Sequence[Kind]) -> Instruments:
 
 
 def known(connection: Connection, kinds: Sequence[Kind]) -> Instruments:
-    """Return all instruments of `kinds` whatever their status, ordered by id."""
+    """Return all instruments of `kinds`, of any status, ordered by id."""
     return _read(connection, Symbol.kind.in_(kinds))
 
 
 def by_id(connection: Connection, symbol_ids: Collection[int]) -> Instruments:
-    """Return the instruments with these keys whatever their status, ordered by id."""
+    """Return the instruments with these keys, of any status, ordered by id."""
     return _read(connection, Symbol.id.in_(symbol_ids))
 
 
 def by_symbol(connection: Connection, symbols: Collection[str]) -> Instruments:
-    """Return those instruments of these names that are known, whatever their status, ordered by id."""
+    """Return the known instruments of these names, of any status, ordered by id."""
     return _read(connection, _named(symbols))
 
 
 def _named(symbols: Collection[str]) -> ColumnElement[bool]:
-    # One array, not a parameter for each of what may be thousands.
+    # One array parameter: there may be thousands of symbols.
     return Symbol.symbol == any_(cast(list(symbols), ARRAY(Text)))
 
 
@@ -106,26 +106,26 @@ def _add(connection: Connection, rows: Sequence[Mapping[str, object]]) -> int:
 
 
 def identify(connection: Connection, symbols: Collection[str]) -> dict[str, int]:
-    """Return the keys of those of `symbols` that are known."""
+    """Return the keys of the known ones among `symbols`, by symbol."""
     query = select(Symbol.symbol, Symbol.id).where(_named(symbols))
     return {row.symbol: row.id for row in connection.execute(query)}
 
 
 def record_history(connection: Connection, histories: Mapping[int, tuple[date, date]]) -> None:
-    """Remember, by symbol id, the range of sessions for which the provider has answered."""
+    """Store, by symbol id, the first and last session for which the provider has answered."""
     if histories:
         statement = (
             update(Symbol)
             .where(Symbol.id == bindparam("key"))
             .values(history_from=bindparam("first"), history_to=bindparam("last"))
         )
-        # In the order in which everybody changes these rows, so that two cannot wait for each other.
+        # Every transaction updates these rows in this order, so that two of them cannot deadlock.
         rows = [{"key": key, "first": first, "last": last} for key, (first, last) in sorted(histories.items())]
         connection.execute(statement, rows)
 
 
 def record_kinds(connection: Connection, kinds: Mapping[int, Kind]) -> None:
-    """Correct, by symbol id, what stocks and funds were taken for when they were asked for."""
+    """Correct, by symbol id, whether symbols are stocks or funds; a request may state the wrong kind."""
     if kinds:
-        statement = update(Symbol).where(Symbol.id == bindparam("key")).values(kind=bindparam("learnt"))
-        connection.execute(statement, [{"key": key, "learnt": kind.value} for key, kind in sorted(kinds.items())])
+        statement = update(Symbol).where(Symbol.id == bindparam("key")).values(kind=bindparam("corrected"))
+        connection.execute(statement, [{"key": key, "corrected": kind.value} for key, kind in sorted(kinds.items())])

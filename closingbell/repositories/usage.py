@@ -1,4 +1,4 @@
-"""Requests to the API, and the plant's figures by day."""
+"""Requests to the API, and the plant's daily figures."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from closingbell.repositories.tables import ApiRequest
 
 DAY = "((:day)::timestamp AT TIME ZONE 'America/New_York')"
 NEXT_DAY = "((:day)::timestamp + interval '1 day') AT TIME ZONE 'America/New_York'"
+"""SQL expressions: the moments at which `day` begins and ends in New York."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,13 @@ class Request:
 
 
 def record_requests(connection: Connection, requests: Sequence[Request]) -> None:
-    """Keep answered requests until their day's figures are taken and their time is over."""
+    """Store answered requests; `collect_metrics` counts them and `delete_requests` removes them."""
     if requests:
         connection.execute(insert(ApiRequest), [asdict(request) for request in requests])
 
 
 def collect_metrics(connection: Connection, day: date) -> int:
-    """Write the figures of a day in New York in place of those that were there; return how many."""
+    """Replace the figures of a day in New York; return how many were written."""
     connection.execute(text("DELETE FROM daily_metrics WHERE day = :day"), {"day": day})
     written = connection.execute(
         text(f"""
@@ -69,6 +70,6 @@ def collect_metrics(connection: Connection, day: date) -> int:
 
 
 def delete_requests(connection: Connection, before: datetime) -> int:
-    """Forget the requests answered before a moment; return how many."""
-    gone = connection.execute(delete(ApiRequest).where(ApiRequest.answered_at < before).returning(ApiRequest.id))
-    return len(gone.all())
+    """Delete the requests answered before a moment; return how many."""
+    deleted = connection.execute(delete(ApiRequest).where(ApiRequest.answered_at < before).returning(ApiRequest.id))
+    return len(deleted.all())

@@ -445,7 +445,7 @@ def test_a_healthy_year_has_no_findings(year_in_order: tuple[Database, dict[str,
         (
             "UPDATE market_data_cache SET session = '2022-12-24' WHERE session = '2022-12-23' AND symbol_id = 1",
             inspection.session_gaps,
-            "1 bars on days that are no sessions, the first on 2022-12-24",
+            "1 bars on days that are not sessions, the first on 2022-12-24",
         ),
         (
             "UPDATE market_data_cache SET adj_close = adj_close * 3 WHERE session = '2022-12-20' AND symbol_id = 1",

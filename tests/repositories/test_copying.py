@@ -1,4 +1,4 @@
-"""Rows written in PostgreSQL's binary COPY format, read back in plain SQL; and arrays read as numpy's."""
+"""Rows written in PostgreSQL's binary COPY format and read back with plain SQL; arrays read into numpy arrays."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ TYPES = {
 }
 LABELS = ("", "a", "Überfluß", "何か", "🔔" * 5)
 LARGEST = 2**63 - 1
-"""The smallest 64-bit integer is one further from 0 and has no absolute value: no NUMERIC is made of it."""
+"""The smallest 64-bit integer has no absolute value of 64 bits, so no NUMERIC column can hold it."""
 
 Row = tuple[Any, ...]
 
-# Every example has a table of its own in the test's database.
+# Every example uses its own table in the test's database.
 one_database = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
-# What PostgreSQL can hold: a text has no NUL and no half of a surrogate pair, a NUMERIC no negative zero.
+# What PostgreSQL can store: texts without NUL and lone surrogates, and NUMERIC without negative zero.
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 documents = st.recursive(
     st.none()
@@ -100,7 +100,7 @@ def columns_of(rows: Sequence[Row], first_place: int = 0) -> list[Column]:
 
 
 def exact(row: Row) -> Row:
-    """Make equal what is the same: the sign of 0.0 counts, zeros behind a decimal point do, and 1 is not true."""
+    """Return a row that compares exactly: the sign of 0.0 and trailing decimal zeros count, and 1 is not true."""
     small, whole, big, double, day, two, six, words, document, *labels = row
     decimals = [None if number is None else number.as_tuple() for number in (two, six)]
     return (small, whole, big, repr(double), day, *decimals, words, json.dumps(document, sort_keys=True), *labels)
@@ -113,7 +113,7 @@ def expected(row: Row) -> Row:
 
 
 def written(database: Database, *batches: Sequence[Row]) -> list[Row]:
-    """Write batches of rows into a new table and return what SQL says of it."""
+    """Write batches of rows into a new table and return its rows as SQL reads them."""
     starts = np.cumsum([0, *map(len, batches)]).tolist()
     columns = ", ".join(f"{name} {kind}" for name, kind in TYPES.items())
     with database.transaction() as transaction:
@@ -128,13 +128,13 @@ def written(database: Database, *batches: Sequence[Row]) -> list[Row]:
 
 @settings(one_database, max_examples=150)
 @given(rows=st.lists(rows_of_all_kinds, max_size=30))
-def test_what_is_written_is_what_sql_reads(database: Database, rows: list[Row]) -> None:
+def test_sql_reads_the_rows_that_were_written(database: Database, rows: list[Row]) -> None:
     assert written(database, rows) == [expected(row) for row in rows]
 
 
 @settings(one_database, max_examples=30)
 @given(batches=st.lists(st.lists(rows_of_all_kinds, max_size=4), max_size=5))
-def test_batches_follow_each_other_whatever_the_lengths_of_their_texts(
+def test_batches_are_written_in_order_when_the_lengths_of_their_texts_differ(
     database: Database, batches: list[list[Row]]
 ) -> None:
     assert written(database, *batches) == [expected(row) for batch in batches for row in batch]
@@ -151,26 +151,51 @@ EXTREMES: list[Row] = [
 ]
 
 
-def test_the_extremes_of_every_type_survive(database: Database) -> None:
+def test_the_extremes_of_every_type_are_stored_exactly(database: Database) -> None:
     assert written(database, EXTREMES) == [expected(row) for row in EXTREMES]
 
 
 @pytest.mark.parametrize("count", [BLOCK_ROWS - 1, BLOCK_ROWS, BLOCK_ROWS + 1, 2 * BLOCK_ROWS + 17])
-def test_rows_are_the_same_on_either_side_of_a_block(database: Database, count: int) -> None:
-    """Of the first block's rows none has a NULL, of the second's many."""
+def test_rows_around_the_end_of_a_block_are_stored_exactly(database: Database, count: int) -> None:
+    """No row of the first block has a NULL, many of the second do."""
     random = np.random.default_rng(count)
-    whole = [row for row in EXTREMES if None not in row[:7]]
-    first = [whole[choice] for choice in random.integers(len(whole), size=min(count, BLOCK_ROWS))]
+    without_null = [row for row in EXTREMES if None not in row[:7]]
+    choices = random.integers(len(without_null), size=min(count, BLOCK_ROWS))
+    first = [without_null[choice] for choice in choices]
     rows = first + [EXTREMES[choice] for choice in random.integers(len(EXTREMES), size=count - len(first))]
     assert written(database, rows) == [expected(row) for row in rows]
 
 
-def test_a_column_that_is_null_throughout_is_null_throughout(database: Database) -> None:
+def test_a_column_of_nulls_is_null_in_every_row(database: Database) -> None:
     rows = [EXTREMES[-1]] * 5
     assert written(database, rows) == [expected(row) for row in rows]
 
 
-def test_without_batches_nothing_is_written_and_the_table_is_not_asked_for(database: Database) -> None:
+def test_a_text_column_may_have_nulls(database: Database) -> None:
+    texts = np.array([b"one", b"", b"three"])
+    with database.transaction() as transaction:
+        connection = driver(transaction)
+        connection.execute("CREATE TEMP TABLE copied (place integer, words text) ON COMMIT DROP")
+        words = Column("words", texts, texts.dtype, np.array([False, False, True]))
+        assert copy_rows(connection, "copied", [[Column.integer("place", np.arange(3)), words]]) == 3
+        rows = connection.execute("SELECT words FROM copied ORDER BY place").fetchall()
+    assert rows == [("one",), ("",), (None,)]
+
+
+@pytest.mark.parametrize("scale", [0, 2, 6])
+def test_numbers_are_rounded_to_decimals_and_nan_is_null(database: Database, scale: int) -> None:
+    numbers = np.array([1234.56789, -0.005, 2.5, np.nan, 0.0])
+    with database.transaction() as transaction:
+        connection = driver(transaction)
+        connection.execute("CREATE TEMP TABLE copied (place integer, amount numeric) ON COMMIT DROP")
+        columns = [Column.integer("place", np.arange(5)), Column.rounded("amount", numbers, scale)]
+        copy_rows(connection, "copied", [columns])
+        rows = connection.execute("SELECT amount FROM copied ORDER BY place").fetchall()
+    expected = [None if np.isnan(x) else Decimal(round(x * 10**scale)).scaleb(-scale) for x in numbers.tolist()]
+    assert [amount for (amount,) in rows] == expected
+
+
+def test_without_batches_nothing_is_written_and_the_table_is_not_accessed(database: Database) -> None:
     assert written(database) == []
     with database.transaction() as connection:
         assert copy_rows(driver(connection), "no_such_table", []) == 0
@@ -180,7 +205,7 @@ def test_a_batch_without_rows_writes_nothing(database: Database) -> None:
     assert written(database, [], EXTREMES, []) == [expected(row) for row in EXTREMES]
 
 
-def test_names_that_sql_reserves_are_quoted(database: Database) -> None:
+def test_reserved_words_are_quoted_as_names(database: Database) -> None:
     with database.transaction() as transaction:
         connection = driver(transaction)
         connection.execute('CREATE TEMP TABLE "order" ("select" integer) ON COMMIT DROP')
@@ -188,7 +213,7 @@ def test_names_that_sql_reserves_are_quoted(database: Database) -> None:
         assert connection.execute('SELECT "select" FROM "order"').fetchall() == [(7,)]
 
 
-def test_rows_that_the_table_refuses_leave_none_behind(database: Database) -> None:
+def test_rows_that_violate_a_constraint_leave_the_table_empty(database: Database) -> None:
     with database.transaction() as transaction:
         connection = driver(transaction)
         connection.execute("CREATE TEMP TABLE copied (positive integer CHECK (positive > 0)) ON COMMIT DROP")
@@ -208,7 +233,7 @@ def select_array(database: Database, literal: str, kind: str) -> NDArray[Any]:
 
 @settings(one_database, max_examples=60)
 @given(values=st.lists(st.floats(), max_size=20))
-def test_arrays_of_doubles_arrive_to_the_last_bit(database: Database, values: list[float]) -> None:
+def test_arrays_of_doubles_are_read_to_the_last_bit(database: Database, values: list[float]) -> None:
     array = select_array(database, "{" + ",".join(map(repr, values)) + "}", "float8[]")
     assert array.dtype == np.float64
     assert array.dtype.isnative
@@ -219,7 +244,7 @@ def test_arrays_of_doubles_arrive_to_the_last_bit(database: Database, values: li
 @pytest.mark.parametrize(("kind", "bits"), [("int4[]", 32), ("int8[]", 64)])
 @settings(one_database, max_examples=40)
 @given(data=st.data())
-def test_arrays_of_integers_arrive_as_they_are(database: Database, kind: str, bits: int, data: st.DataObject) -> None:
+def test_arrays_of_integers_are_read_exactly(database: Database, kind: str, bits: int, data: st.DataObject) -> None:
     values = data.draw(st.lists(st.integers(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1), max_size=20))
     array = select_array(database, "{" + ",".join(map(str, values)) + "}", kind)
     assert array.dtype == np.dtype(f"int{bits}")
@@ -228,13 +253,13 @@ def test_arrays_of_integers_arrive_as_they_are(database: Database, kind: str, bi
 
 
 @pytest.mark.parametrize("kind", ["float8[]", "int4[]", "int8[]"])
-def test_an_empty_array_is_empty_and_of_its_type(database: Database, kind: str) -> None:
+def test_an_empty_array_keeps_its_type(database: Database, kind: str) -> None:
     array = select_array(database, "{}", kind)
     assert array.shape == (0,)
     assert array.dtype == {"float8[]": np.float64, "int4[]": np.int32, "int8[]": np.int64}[kind]
 
 
-def test_arrays_aggregated_over_rows_can_be_written_to_and_a_missing_one_is_none(database: Database) -> None:
+def test_aggregated_arrays_are_writable_and_a_null_array_is_none(database: Database) -> None:
     query = "SELECT array_agg(n), array_agg(n::int8), array_agg(n / 4.0::float8), NULL::float8[] FROM {} n"
     with database.transaction() as connection, array_cursor(driver(connection)) as cursor:
         cursor.execute(query.replace("{}", "generate_series(1, 1000)").encode())
@@ -245,7 +270,7 @@ def test_arrays_aggregated_over_rows_can_be_written_to_and_a_missing_one_is_none
         array[0] = 0
 
 
-def test_only_the_array_cursor_reads_arrays_differently(database: Database) -> None:
+def test_other_cursors_read_arrays_as_lists(database: Database) -> None:
     with database.transaction() as transaction:
         connection = driver(transaction)
         with array_cursor(connection) as cursor:
