@@ -1,13 +1,16 @@
-"""Company profiles and financial statements: what a provider knows today, kept by the session it was learnt on."""
+"""Company profiles and financial statements. A provider has today's only; they are stored as of the latest session."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
-from typing import TypeVar
+from typing import Generic, TypeVar
 
+from closingbell.batch.inputs import StepInputs
 from closingbell.batch.report import StepReport
+from closingbell.batch.selection import SHARES
 from closingbell.market.instruments import Instruments, Kind
 from closingbell.providers.base import Answer, MarketDataProvider
 from closingbell.repositories import companies, locks, universe
@@ -24,90 +27,130 @@ T = TypeVar("T")
 def refresh_profiles(
     database: Database, sessions: Sequence[date], *, provider: MarketDataProvider, target: date
 ) -> StepReport:
-    """Fetch today's profiles when the range ends with the session that is today's.
+    """Fetch today's profiles, provided that the range ends with the session that they belong to.
 
-    A provider only knows the present: for a past session nothing is asked, and nothing invented.
+    Nothing is fetched for a past session: the provider does not have its profiles.
 
     Parameters
     ----------
     target : date
-        The provider's latest session: the one that its present belongs to.
+        The provider's latest session, which today's profiles belong to.
+
+    Raises
+    ------
+    ProviderError, BatchError
+        If most symbols fail.
     """
     session = sessions[-1]
     if session != target:
-        return StepReport("company_profiles", notes={"asked": f"no: profiles are of today, which is {target}"})
+        return StepReport("company_profiles", notes={"skipped": f"today's profiles belong to the session {target}"})
     with database.transaction() as connection:
-        instruments = universe.active(connection, [Kind.EQUITY, Kind.ETF])
-    found, failed, can_pass = _sort_out(instruments, provider.profiles(instruments.symbols))
+        instruments = universe.active(connection, SHARES)
+    answers = _separate(instruments, provider.profiles(instruments.symbols))
     with database.transaction(lock=locks.COMPANY_PROFILES) as connection:
-        rows = companies.upsert_profiles(connection, session, found)
+        rows = companies.upsert_profiles(connection, session, answers.values)
     return StepReport(
         "company_profiles",
         rows=rows,
         items=len(instruments),
-        failed=failed,
-        can_pass=can_pass,
+        failed=answers.failed,
+        transient_failures=answers.transient_failures,
         rows_per_session={session: rows},
         coverage=rows / len(instruments) if instruments else None,
-        notes={"with a sector": sum(profile.sector is not None for profile in found.values())},
+        notes={"with a sector": sum(profile.sector is not None for profile in answers.values.values())},
     ).require_majority(len(instruments))
 
 
 def refresh_fundamentals(
     database: Database, sessions: Sequence[date], *, provider: MarketDataProvider, target: date
 ) -> StepReport:
-    """Fetch the statements of the companies that are due, when the range ends with the session that is today's."""
+    """Fetch the statements of the companies that are due, provided that the range ends with the session `target`.
+
+    Raises
+    ------
+    ProviderError, BatchError
+        If most companies fail.
+    """
     session = sessions[-1]
     if session != target:
-        return StepReport("income_statements", notes={"asked": f"no: statements are as of today, which is {target}"})
+        return StepReport("income_statements", notes={"skipped": f"today's statements belong to the session {target}"})
     with database.transaction() as connection:
         instruments = universe.active(connection, [Kind.EQUITY])
         due = companies.due_for_statements(connection, session, instruments.ids.tolist(), EARNINGS_GRACE_DAYS)
-    asked = Instruments(item for item in instruments if item.id in due)
-    logger.info("statements are due for %d of %d companies", len(asked), len(instruments))
-    found, failed, can_pass = _sort_out(asked, provider.statements(asked.symbols))
+    requested = Instruments(item for item in instruments if item.id in due)
+    logger.info("statements are due for %d of %d companies", len(requested), len(instruments))
+    answers = _separate(requested, provider.statements(requested.symbols))
     with database.transaction(lock=locks.FUNDAMENTALS) as connection:
-        rows = companies.upsert_statements(connection, session, found)
+        rows = companies.upsert_statements(connection, session, answers.values)
     return StepReport(
         "income_statements",
         rows=rows,
-        items=len(asked),
-        failed=failed,
-        can_pass=can_pass,
+        items=len(requested),
+        failed=answers.failed,
+        transient_failures=answers.transient_failures,
         rows_per_session={session: rows},
-        coverage=len(found) / len(asked) if asked else None,
-        notes={"companies due": len(asked), "companies": len(instruments)},
+        coverage=len(answers.values) / len(requested) if requested else None,
+        notes={"companies due": len(requested), "companies": len(instruments)},
     ).require_majority(len(instruments))
 
 
-def onboard_companies(
-    database: Database, instruments: Instruments, as_of: date, *, provider: MarketDataProvider
-) -> dict[str, str]:
-    """Fetch and store profiles and statements of symbols that are new to the plant; return who failed, and how.
+def onboard_profiles(database: Database, shares: Instruments, session: date, inputs: StepInputs) -> dict[str, str]:
+    """Fetch and store the profiles of symbols that are new to the plant, and whether they are companies or funds.
 
-    Whether it is a fund or a company is learnt on the way, and neither answer is needed to follow a symbol.
+    Parameters
+    ----------
+    session : date
+        The newest session that the batch has computed.
+
+    Returns
+    -------
+    dict of str to str
+        Why there is no profile, by symbol.
     """
-    found, failed, _ = _sort_out(instruments, provider.profiles(instruments.symbols))
-    kinds = {key: Kind.ETF if profile.is_fund else Kind.EQUITY for key, profile in found.items()}
-    firms = Instruments(item for item in instruments if kinds.get(item.id, item.kind) is Kind.EQUITY)
-    stated, silent, _ = _sort_out(firms, provider.statements(firms.symbols))
-    with database.transaction(lock=(locks.COMPANY_PROFILES, locks.FUNDAMENTALS)) as connection:
+    answers = _separate(shares, inputs.provider.profiles(shares.symbols))
+    kinds = {key: Kind.ETF if profile.is_fund else Kind.EQUITY for key, profile in answers.values.items()}
+    with database.transaction(lock=locks.COMPANY_PROFILES) as connection:
         universe.record_kinds(connection, kinds)
-        companies.upsert_profiles(connection, as_of, found)
-        companies.upsert_statements(connection, as_of, stated)
-    return {**{symbol: f"statements {reason}" for symbol, reason in silent.items()}, **failed}
+        companies.upsert_profiles(connection, _as_of(session, inputs), answers.values)
+    return answers.failed
 
 
-def _sort_out(instruments: Instruments, answers: Mapping[str, Answer[T]]) -> tuple[dict[int, T], dict[str, str], int]:
-    """Part the answers into values by symbol id and reasons by symbol, and count the failures that can pass."""
-    found: dict[int, T] = {}
+def onboard_fundamentals(database: Database, stocks: Instruments, session: date, inputs: StepInputs) -> dict[str, str]:
+    """Fetch and store the statements of companies that are new to the plant; like `onboard_profiles`."""
+    answers = _separate(stocks, inputs.provider.statements(stocks.symbols))
+    with database.transaction(lock=locks.FUNDAMENTALS) as connection:
+        companies.upsert_statements(connection, _as_of(session, inputs), answers.values)
+    return {symbol: f"statements {reason}" for symbol, reason in answers.failed.items()}
+
+
+def _as_of(session: date, inputs: StepInputs) -> date:
+    """Return the session that today's facts belong to, given the newest one that the batch has computed.
+
+    Between the close and the batch the newest computed session is yesterday's. Portfolios are valued at it, so the
+    facts belong to it. They do not belong to an older session, since a provider has today's only.
+    """
+    return session if len(inputs.sessions_since(session)) <= 2 else inputs.latest
+
+
+@dataclass(frozen=True)
+class _Answers(Generic[T]):
+    """Values by symbol id, reasons of failure by symbol, and how many of the failures are transient."""
+
+    values: dict[int, T]
+    failed: dict[str, str]
+    transient_failures: int
+
+
+def _separate(instruments: Instruments, answers: Mapping[str, Answer[T]]) -> _Answers[T]:
+    """Separate the answers with a value from the failures."""
+    values: dict[int, T] = {}
     failed: dict[str, str] = {}
-    can_pass = 0
+    transient = 0
     for instrument in instruments:
         answer = answers[instrument.symbol]
         if answer.value is not None:
-            found[instrument.id] = answer.value
+            values[instrument.id] = answer.value
         else:
             failed[instrument.symbol] = str(answer)
-            can_pass += answer.outcome.passes
-    return found, failed, can_pass
+            transient += answer.outcome.passes
+    return _Answers(values, failed, transient)

@@ -1,4 +1,4 @@
-"""Estimate the factor betas of all symbols for a range of sessions and store them."""
+"""Estimate the factor betas of all symbols on a range of sessions and store them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from datetime import date
 import numpy as np
 
 from closingbell.arrays import Dates, Floats
+from closingbell.batch.inputs import StepInputs
 from closingbell.batch.report import StepReport
+from closingbell.batch.selection import active_shares
 from closingbell.calculations.factor_definitions import FACTORS, LONGEST_WINDOW, MARKET_FACTOR, REGRESSOR_FUNDS
 from closingbell.calculations.factors import FactorEstimates, Quality, estimate_factors, simple_returns
-from closingbell.errors import ConfigurationError
 from closingbell.market.calendar import SessionCalendar
-from closingbell.market.instruments import Instruments, Kind
+from closingbell.market.instruments import Instruments
 from closingbell.repositories import companies, factors, locks, prices, universe
 from closingbell.repositories.database import Connection, Database
 
@@ -24,7 +25,7 @@ logger = logging.getLogger(__name__)
 NONE = Instruments()
 
 CELLS_PER_BLOCK = 60_000
-"""Sessions x symbols estimated and written at a time: some 100 MB of rows on their way to the server."""
+"""Sessions x symbols that are estimated and written at a time: about 100 MB of rows for the server."""
 
 
 def compute_factors(database: Database, sessions: Sequence[date], *, calendar: SessionCalendar) -> StepReport:
@@ -36,21 +37,19 @@ def compute_factors(database: Database, sessions: Sequence[date], *, calendar: S
         If the universe is empty.
     """
     with database.transaction(lock=locks.SYMBOL_FACTORS) as connection:
-        instruments = universe.active(connection, [Kind.EQUITY, Kind.ETF])
-        if not instruments:
-            raise ConfigurationError("the universe has no active symbols", "Run `closingbell init`")
-        return _replace(
-            connection, calendar, instruments.computable(sessions[0], _first_price(calendar, sessions)), sessions
-        )
+        instruments = active_shares(connection).computable(sessions[0], _first_price(calendar, sessions))
+        return _replace(connection, calendar, instruments, sessions)
 
 
-def onboard_factors(
-    connection: Connection, instruments: Instruments, session: date, *, calendar: SessionCalendar
-) -> StepReport:
-    """Estimate the factors of a few symbols on one session; a symbol's rows do not depend on who else is estimated."""
+def onboard_factors(connection: Connection, shares: Instruments, session: date, inputs: StepInputs) -> None:
+    """Estimate the factors of a few symbols on one session.
+
+    The rows of a symbol do not depend on the other symbols that are estimated with it.
+    """
     funds = universe.by_symbol(connection, REGRESSOR_FUNDS)
-    known = set(instruments.ids.tolist())
-    return _replace(connection, calendar, instruments, [session], Instruments(x for x in funds if x.id not in known))
+    estimated = set(shares.ids.tolist())
+    others = Instruments(fund for fund in funds if fund.id not in estimated)
+    _replace(connection, inputs.calendar, shares, [session], others)
 
 
 def _first_price(calendar: SessionCalendar, sessions: Sequence[date]) -> date:
@@ -64,21 +63,21 @@ def _replace(
     sessions: Sequence[date],
     funds: Instruments = NONE,
 ) -> StepReport:
-    """Estimate and write the factors of the instruments; `funds` are only read, to regress on."""
+    """Estimate and write the factors of the instruments; the prices of `funds` are only read, to regress on."""
     days = np.array(sessions, dtype="datetime64[D]")
     window = calendar.session_array(_first_price(calendar, sessions), sessions[-1])
-    everybody = Instruments((*instruments, *funds))
-    adj_close = prices.read_matrix(connection, window, everybody.ids, ["adj_close"])["adj_close"]
-    provider_beta = companies.read_figures(connection, days, everybody.ids).beta
-    tally = _Tally(instruments, days)
-    blocks = _estimate(simple_returns(adj_close), everybody, days, provider_beta, tally)
-    return tally.report(factors.replace_estimates(connection, days, instruments.ids, blocks))
+    priced = Instruments((*instruments, *funds))
+    adj_close = prices.read_matrix(connection, window, priced.ids, ["adj_close"])["adj_close"]
+    provider_beta = companies.read_figures(connection, days, priced.ids).beta
+    summary = _Summary(instruments, days)
+    blocks = _estimate(simple_returns(adj_close), priced, days, provider_beta, summary)
+    return summary.report(factors.replace_estimates(connection, days, instruments.ids, blocks))
 
 
 def _estimate(
-    returns: Floats, instruments: Instruments, sessions: Dates, provider_beta: Floats, tally: _Tally
+    returns: Floats, instruments: Instruments, sessions: Dates, provider_beta: Floats, summary: _Summary
 ) -> Iterator[tuple[Dates, FactorEstimates]]:
-    """Yield blocks of sessions; the next one is being computed while the last one is being written."""
+    """Yield the estimates in blocks of sessions; the next block is computed while the last one is written."""
     step = max(1, CELLS_PER_BLOCK // len(instruments))
     spans = [slice(start, start + step) for start in range(0, len(sessions), step)]
 
@@ -93,15 +92,15 @@ def _estimate(
             estimates = upcoming.result()
             if number + 1 < len(spans):
                 upcoming = pool.submit(compute, spans[number + 1])
-            if len(tally.instruments) < len(instruments):
-                estimates = estimates.first(len(tally.instruments))
-            tally.add(span, estimates)
-            logger.info("factors of %d of %d sessions", min(span.stop, len(sessions)), len(sessions))
+            if len(summary.instruments) < len(instruments):
+                estimates = estimates.first(len(summary.instruments))
+            summary.add(span, estimates)
+            logger.info("estimated the factors of %d of %d sessions", min(span.stop, len(sessions)), len(sessions))
             yield sessions[span], estimates
 
 
-class _Tally:
-    """Counts what the estimates of a range amount to."""
+class _Summary:
+    """Counts the estimates of a range for the report."""
 
     def __init__(self, instruments: Instruments, sessions: Dates) -> None:
         self.instruments = instruments

@@ -1,4 +1,4 @@
-"""Compute the daily metrics of all symbols for a range of sessions and store them."""
+"""Compute the daily metrics of all symbols on a range of sessions and store them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from datetime import date
 
 import numpy as np
 
+from closingbell.batch.inputs import StepInputs
 from closingbell.batch.prices import HISTORY_SESSIONS
 from closingbell.batch.report import StepReport
+from closingbell.batch.selection import active_shares
 from closingbell.calculations.metrics import symbol_metrics
-from closingbell.errors import ConfigurationError
 from closingbell.market.calendar import SessionCalendar
-from closingbell.market.instruments import Instruments, Kind
-from closingbell.repositories import companies, locks, metrics, prices, universe
+from closingbell.market.instruments import Instruments
+from closingbell.repositories import companies, locks, metrics, prices
 from closingbell.repositories.database import Connection, Database
 
 
@@ -26,15 +27,17 @@ def compute_metrics(database: Database, sessions: Sequence[date], *, calendar: S
         If the universe is empty.
     """
     with database.transaction(lock=locks.SYMBOL_METRICS) as connection:
-        instruments = universe.active(connection, [Kind.EQUITY, Kind.ETF])
-        if not instruments:
-            raise ConfigurationError("the universe has no active symbols", "Run `closingbell init`")
         history = calendar.offset(sessions[0], -HISTORY_SESSIONS)
-        return onboard_metrics(connection, instruments.computable(sessions[0], history), sessions, calendar=calendar)
+        return _replace(connection, calendar, active_shares(connection).computable(sessions[0], history), sessions)
 
 
-def onboard_metrics(
-    connection: Connection, instruments: Instruments, sessions: Sequence[date], *, calendar: SessionCalendar
+def onboard_metrics(connection: Connection, shares: Instruments, session: date, inputs: StepInputs) -> None:
+    """Compute the metrics of a few symbols on one session."""
+    _replace(connection, inputs.calendar, shares, [session])
+
+
+def _replace(
+    connection: Connection, calendar: SessionCalendar, instruments: Instruments, sessions: Sequence[date]
 ) -> StepReport:
     """Compute and write the metrics of some symbols."""
     days, ids = np.array(sessions, dtype="datetime64[D]"), instruments.ids

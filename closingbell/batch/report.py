@@ -1,4 +1,4 @@
-"""What a step says about the work it did."""
+"""The report of a step."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
+import numpy as np
+
+from closingbell.arrays import Floats
 from closingbell.errors import BatchError, ProviderError
 
 MAX_FAILED_SHARE = 0.5
@@ -20,22 +23,22 @@ class StepReport:
     table : str
         The table whose rows were written.
     rows : int
-        How many rows the range holds now.
+        How many rows the range has now.
     items : int
-        Symbols or portfolios that were worked on.
+        Symbols or portfolios that the step worked on.
     failed : mapping of str to str
-        Those of them that could not be done, with the reason.
+        Items that failed, with the reason.
     warnings : mapping of str to str
-        Those that were done with something to say about it.
+        Items that succeeded with a remark.
     rows_per_session : mapping of date to int
     coverage : float or None
-        Share of the values asked for that are known.
+        Share of the requested values that are known.
     notes : dict of str to value
-        Anything else worth showing.
+        Further facts to show beside the result.
     sample : sequence of mapping
-        A small table for people.
-    can_pass : int
-        How many of the failures trying again may mend.
+        A small table of results to show beside the result.
+    transient_failures : int
+        How many of the failures a retry may fix.
     """
 
     table: str
@@ -47,21 +50,35 @@ class StepReport:
     coverage: float | None = None
     notes: dict[str, str | int | float] = field(default_factory=dict)
     sample: Sequence[Mapping[str, object]] = ()
-    can_pass: int = 0
+    transient_failures: int = 0
 
     def require_majority(self, population: int) -> StepReport:
-        """Return the report, or raise `BatchError` when over half of all have failed: then the fault is not theirs.
+        """Return the report unless over half of the population has failed: then the cause is not a single symbol.
 
         Parameters
         ----------
         population : int
-            All that the step could have to do with. What is due on one night may be a single bad symbol.
+            All items that the step may work on. Those that are due tonight are too few to judge by: it may be a single
+            bad symbol.
+
+        Raises
+        ------
+        ProviderError
+            If most of the failures are transient.
+        BatchError
+            If most are not.
         """
         if len(self.failed) > MAX_FAILED_SHARE * population:
             name, reason = next(iter(self.failed.items()))
-            kind = ProviderError if self.can_pass > len(self.failed) / 2 else BatchError
+            kind = ProviderError if self.transient_failures > len(self.failed) / 2 else BatchError
             raise kind(
                 f"{len(self.failed)} of {population} items failed, for example {name}: {reason}",
-                "Check the provider; rows that were good before are untouched",
+                "Check the provider; the rows that were stored before are unchanged",
             )
         return self
+
+
+def mean_of_known(values: Floats) -> float | None:
+    """Return the mean of the values that are not NaN; None if there is none."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else None

@@ -5,62 +5,31 @@ Each step fills the tables of one asset, which has the step's name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import date
+from typing import TypeVar
 
-from closingbell.batch.companies import refresh_fundamentals, refresh_profiles
-from closingbell.batch.factors import compute_factors
-from closingbell.batch.metrics import compute_metrics
-from closingbell.batch.portfolios import compute_exposures, compute_snapshots
-from closingbell.batch.prices import refresh_option_prices, refresh_prices
+from closingbell.batch.companies import (
+    onboard_fundamentals,
+    onboard_profiles,
+    refresh_fundamentals,
+    refresh_profiles,
+)
+from closingbell.batch.factors import compute_factors, onboard_factors
+from closingbell.batch.inputs import StepInputs
+from closingbell.batch.metrics import compute_metrics, onboard_metrics
+from closingbell.batch.portfolios import compute_exposures, compute_snapshots, write_exposures, write_snapshots
+from closingbell.batch.prices import onboard_option_prices, onboard_prices, refresh_option_prices, refresh_prices
 from closingbell.batch.report import StepReport
-from closingbell.market.calendar import SessionCalendar
+from closingbell.batch.selection import is_company, is_contract, is_share
+from closingbell.batch.step import ComputeForSymbols, FetchOptional, FetchRequired, Step, WriteForPortfolios
 from closingbell.operations.jobs import JobType
-from closingbell.providers.base import MarketDataProvider
+from closingbell.repositories import locks
 from closingbell.repositories.database import Database
 
+__all__ = ["STEPS", "Step", "StepInputs", "onboarding_steps", "step_named", "step_names", "steps_of"]
 
-@dataclass(frozen=True)
-class StepInputs:
-    """What steps need besides the tables.
-
-    Parameters
-    ----------
-    provider : MarketDataProvider
-    calendar : SessionCalendar
-    latest : date
-        The newest session that has closed and that the provider has.
-    """
-
-    provider: MarketDataProvider
-    calendar: SessionCalendar
-    latest: date
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of the nightly batch.
-
-    Parameters
-    ----------
-    name : str
-        Also the name of its asset.
-    job : JobType
-        The batch that it belongs to; the combined batch has every step.
-    table : str
-        The main table that it writes.
-    run : callable
-        Brings the step's tables up to date for a range of sessions.
-    reaches_latest : bool
-        Whether the table has rows of every session, so that its newest one shows how far the plant is behind.
-    """
-
-    name: str
-    job: JobType
-    table: str
-    run: Callable[[Database, Sequence[date], StepInputs], StepReport]
-    reaches_latest: bool = False
+Method = TypeVar("Method", FetchRequired, FetchOptional, ComputeForSymbols, WriteForPortfolios)
 
 
 def _prices(database: Database, sessions: Sequence[date], inputs: StepInputs) -> StepReport:
@@ -96,16 +65,73 @@ def _exposures(database: Database, sessions: Sequence[date], inputs: StepInputs)
 
 
 STEPS = (
-    Step("prices", JobType.SYMBOL_BATCH, "market_data_cache", _prices, reaches_latest=True),
-    Step("option_prices", JobType.SYMBOL_BATCH, "market_data_cache", _option_prices),
-    Step("company_profiles", JobType.SYMBOL_BATCH, "company_profiles", _profiles),
-    Step("fundamentals", JobType.SYMBOL_BATCH, "income_statements", _fundamentals),
-    Step("symbol_factors", JobType.SYMBOL_BATCH, "symbol_factor_exposures", _factors, reaches_latest=True),
-    Step("symbol_metrics", JobType.SYMBOL_BATCH, "symbol_daily_metrics", _metrics, reaches_latest=True),
-    Step("portfolio_snapshots", JobType.PORTFOLIO_REFRESH, "portfolio_snapshots", _snapshots, reaches_latest=True),
-    Step("portfolio_factor_exposures", JobType.PORTFOLIO_REFRESH, "factor_exposures", _exposures),
+    Step(
+        "prices",
+        JobType.SYMBOL_BATCH,
+        "market_data_cache",
+        _prices,
+        FetchRequired(is_share, onboard_prices),
+        reaches_latest=True,
+    ),
+    Step(
+        "option_prices",
+        JobType.SYMBOL_BATCH,
+        "market_data_cache",
+        _option_prices,
+        FetchRequired(is_contract, onboard_option_prices),
+    ),
+    Step(
+        "company_profiles",
+        JobType.SYMBOL_BATCH,
+        "company_profiles",
+        _profiles,
+        FetchOptional(is_share, onboard_profiles),
+    ),
+    Step(
+        "fundamentals",
+        JobType.SYMBOL_BATCH,
+        "income_statements",
+        _fundamentals,
+        FetchOptional(is_company, onboard_fundamentals),
+    ),
+    Step(
+        "symbol_factors",
+        JobType.SYMBOL_BATCH,
+        "symbol_factor_exposures",
+        _factors,
+        ComputeForSymbols(locks.SYMBOL_FACTORS, is_share, onboard_factors),
+        reaches_latest=True,
+    ),
+    Step(
+        "symbol_metrics",
+        JobType.SYMBOL_BATCH,
+        "symbol_daily_metrics",
+        _metrics,
+        ComputeForSymbols(locks.SYMBOL_METRICS, is_share, onboard_metrics),
+        reaches_latest=True,
+    ),
+    Step(
+        "portfolio_snapshots",
+        JobType.PORTFOLIO_REFRESH,
+        "portfolio_snapshots",
+        _snapshots,
+        WriteForPortfolios(write_snapshots),
+        reaches_latest=True,
+    ),
+    Step(
+        "portfolio_factor_exposures",
+        JobType.PORTFOLIO_REFRESH,
+        "factor_exposures",
+        _exposures,
+        WriteForPortfolios(write_exposures),
+    ),
 )
 """In the order in which they run."""
+
+
+def onboarding_steps(method: type[Method]) -> list[tuple[Step, Method]]:
+    """Return the steps that onboard by a method, in order, each with its method."""
+    return [(step, step.onboarding) for step in STEPS if isinstance(step.onboarding, method)]
 
 
 def steps_of(job: JobType) -> tuple[Step, ...]:

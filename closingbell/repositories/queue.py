@@ -191,7 +191,7 @@ def release(connection: Connection, dead_runs: Sequence[str]) -> int:
                 status = CASE WHEN status = 'active' THEN status
                               WHEN attempts >= {MAX_ATTEMPTS} THEN 'failed' ELSE 'pending' END,
                 settled_at = CASE WHEN attempts >= {MAX_ATTEMPTS} THEN now() END,
-                last_error = 'the process that worked on it has died', leased_by = NULL, lease_until = NULL
+                last_error = 'the process of the run has died', leased_by = NULL, lease_until = NULL
             WHERE leased_by IS NOT NULL AND (leased_by = ANY(:dead_runs) OR lease_until < now())
             RETURNING id
         """),  # noqa: S608 - our own constant

@@ -1,4 +1,4 @@
-"""The batch on a real database: the same rows whatever the order, and nobody harmed by a bad symbol."""
+"""The batch on a real database: the same rows in any order of sessions, and no harm done by a bad symbol."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_year_fills_every_table_of_the_batch(year_in_order: tuple[Database, di
     assert counts["portfolio_snapshots"] == sessions * portfolios
     assert counts["factor_exposures"] == sessions * portfolios * len(FACTORS)
     empty = {table for table, count in counts.items() if not count}
-    # The demo's closes are adjusted already, so it has no corporate actions; only Dagster's runs write the history.
+    # The demo's closes are adjusted already, so it has no corporate actions; only Dagster's runs write run records.
     records = {"api_requests", "daily_metrics", "symbol_aliases", "symbol_corrections", "uploads"}
     assert empty - records == {"batch_run_history", "corporate_actions", "refused_bars"}
 
@@ -86,7 +86,7 @@ def test_any_order_and_size_of_ranges_gives_the_same_rows(
     assert hashes(seeded) == year_in_order[1]
 
 
-def test_repeating_partitions_leaves_every_table_as_it_was(
+def test_repeating_partitions_leaves_every_table_unchanged(
     demo: DemoProvider, year_in_order: tuple[Database, dict[str, str]]
 ) -> None:
     database, before = year_in_order
@@ -96,7 +96,7 @@ def test_repeating_partitions_leaves_every_table_as_it_was(
     assert hashes(database) == before
 
 
-def test_two_runs_of_the_same_partitions_at_once_leave_the_rows_of_one(
+def test_two_simultaneous_runs_of_the_same_partitions_leave_the_rows_of_one_run(
     seeded: Database, demo: DemoProvider, server: EmbeddedPostgres, seeded_template: str
 ) -> None:
     alone = copy_of(server, seeded_template)
@@ -117,11 +117,11 @@ def test_a_run_waits_while_another_writes_the_same_table(seeded: Database, demo:
         assert second.result(timeout=30).rows == len(SHORT) * 28 * len(FACTORS)
 
 
-# ---------------------------------------------------------------- symbols that go wrong
+# ---------------------------------------------------------------- bad symbols
 
 
 def garbage(answer: BarsAnswer, _start: date, _end: date) -> BarsAnswer:
-    """Make bars that cannot be true: negative, infinite and impossible closes."""
+    """Return bars that cannot be true: negative, infinite and missing closes, and highs below the lows."""
     bars = answer.value
     assert bars is not None
     close = bars.close.copy()
@@ -131,7 +131,7 @@ def garbage(answer: BarsAnswer, _start: date, _end: date) -> BarsAnswer:
 
 
 def three_bars(answer: BarsAnswer, _start: date, end: date) -> BarsAnswer:
-    """Leave the last three bars of the demo: a company that went public this week."""
+    """Return the last three bars only, as of a company that went public this week."""
     bars = answer.value
     assert bars is not None
     since = nyse().offset(LAST, -2)
@@ -140,48 +140,48 @@ def three_bars(answer: BarsAnswer, _start: date, end: date) -> BarsAnswer:
 
 
 def delisted(answer: BarsAnswer, _start: date, _end: date) -> BarsAnswer:
-    """Leave the bars up to the twelfth session."""
+    """Return the bars up to the twelfth session only."""
     bars = answer.value
     assert bars is not None
     return Answer.ok(take(bars, bars.sessions <= np.datetime64(SHORT[11])))
 
 
-SICK = {"GARBAGE": garbage, "NEWCOMER": three_bars, "GONE": delisted}
+BAD = {"GARBAGE": garbage, "NEWCOMER": three_bars, "GONE": delisted}
 
 
-class WithSick(Tampered):
-    """Answers about the sick symbols with tampered bars of a healthy one."""
+class WithBadSymbols(Tampered):
+    """A provider that answers about the bad symbols with tampered bars of a good one."""
 
     def daily_bars(self, symbols: Sequence[str], start: date, end: date) -> Mapping[str, BarsAnswer]:
-        honest = dict(self._provider.daily_bars([s for s in symbols if s not in SICK], start, end))
+        answers = dict(self._provider.daily_bars([s for s in symbols if s not in BAD], start, end))
         model = self._provider.daily_bars(["AAPL"], start, end)["AAPL"]
-        return {s: SICK[s](model, start, end) if s in SICK else honest[s] for s in symbols}
+        return {s: BAD[s](model, start, end) if s in BAD else answers[s] for s in symbols}
 
     def profiles(self, symbols: Sequence[str]) -> Mapping[str, Answer[Profile]]:
         return {
-            s: Answer(Outcome.NOT_FOUND, reason="never heard of it") if s in SICK else self._provider.profiles([s])[s]
+            s: Answer(Outcome.NOT_FOUND, reason="unknown symbol") if s in BAD else self._provider.profiles([s])[s]
             for s in symbols
         }
 
     def statements(self, symbols: Sequence[str]) -> Mapping[str, Answer[Statements]]:
         return {
-            s: Answer(Outcome.EMPTY, reason="none") if s in SICK else self._provider.statements([s])[s] for s in symbols
+            s: Answer(Outcome.EMPTY, reason="none") if s in BAD else self._provider.statements([s])[s] for s in symbols
         }
 
 
 OTHERS = """
     SELECT u.symbol, t.* FROM {table} t JOIN symbol_universe u ON u.id = t.symbol_id
-    WHERE u.symbol <> ALL(:sick) ORDER BY t.*
+    WHERE u.symbol <> ALL(:bad) ORDER BY t.*
 """
 
 
-def test_sick_symbols_are_named_and_harm_nobody(
+def test_bad_symbols_are_reported_and_do_not_change_the_rows_of_others(
     seeded: Database, demo: DemoProvider, server: EmbeddedPostgres, seeded_template: str
 ) -> None:
-    healthy = copy_of(server, seeded_template)
-    run_batch(healthy, demo, SHORT)
-    add_symbol(seeded, *SICK)
-    reports = run_batch(seeded, WithSick(demo, {}), SHORT)
+    clean = copy_of(server, seeded_template)
+    run_batch(clean, demo, SHORT)
+    add_symbol(seeded, *BAD)
+    reports = run_batch(seeded, WithBadSymbols(demo, {}), SHORT)
 
     assert set(reports["prices"].failed) == {"GARBAGE"}
     assert "refused: the close is not positive" in reports["prices"].failed["GARBAGE"]
@@ -192,44 +192,44 @@ def test_sick_symbols_are_named_and_harm_nobody(
     assert set(reports["symbol_factors"].warnings) >= {"GARBAGE", "NEWCOMER"}
     assert "2 of at least 30 observations" in reports["symbol_factors"].warnings["NEWCOMER"]
     assert set(reports["symbol_metrics"].warnings) == {"GARBAGE", "GONE"}
-    assert set(reports["company_profiles"].failed) == set(SICK)
+    assert set(reports["company_profiles"].failed) == set(BAD)
 
     for table in ("market_data_cache", "symbol_factor_exposures", "symbol_daily_metrics"):
         query = OTHERS.format(table=table)
-        assert rows(seeded, query, sick=list(SICK)) == rows(healthy, query, sick=list(SICK)), table
+        assert rows(seeded, query, bad=list(BAD)) == rows(clean, query, bad=list(BAD)), table
     untouched = ("portfolio_snapshots", "factor_exposures", "position_factor_exposures")
-    assert hashes(seeded, untouched) == hashes(healthy, untouched)
+    assert hashes(seeded, untouched) == hashes(clean, untouched)
 
 
-def test_what_was_refused_is_kept_with_its_reason(seeded: Database, demo: DemoProvider) -> None:
-    add_symbol(seeded, *SICK)
-    run_batch(seeded, WithSick(demo, {}), SHORT)
-    kept = rows(
+def test_refused_bars_are_stored_with_their_reason(seeded: Database, demo: DemoProvider) -> None:
+    add_symbol(seeded, *BAD)
+    run_batch(seeded, WithBadSymbols(demo, {}), SHORT)
+    refused = rows(
         seeded,
         "SELECT DISTINCT u.symbol, r.reason FROM refused_bars r JOIN symbol_universe u ON u.id = r.symbol_id",
     )
-    assert {symbol for symbol, _ in kept} == {"GARBAGE"}
-    assert {reason for _, reason in kept} == {
+    assert {symbol for symbol, _ in refused} == {"GARBAGE"}
+    assert {reason for _, reason in refused} == {
         "the close is missing or not a number",
         "the close is not positive",
         "the high is below the low",
     }
 
 
-def test_a_symbol_without_history_has_rows_that_say_so(seeded: Database, demo: DemoProvider) -> None:
-    add_symbol(seeded, *SICK)
-    run_batch(seeded, WithSick(demo, {}), SHORT)
-    found = rows(
+def test_a_symbol_with_little_history_has_flagged_rows_without_beta(seeded: Database, demo: DemoProvider) -> None:
+    add_symbol(seeded, *BAD)
+    run_batch(seeded, WithBadSymbols(demo, {}), SHORT)
+    flags = rows(
         seeded,
         """SELECT DISTINCT f.quality_flag::text, f.beta IS NULL FROM symbol_factor_exposures f
            JOIN symbol_universe u ON u.id = f.symbol_id WHERE u.symbol = 'NEWCOMER' AND f.session = :last""",
         last=LAST,
     )
-    assert found == [("insufficient_history", True)]
+    assert flags == [("insufficient_history", True)]
 
 
 def failing(outcome: Outcome) -> Tampered:
-    """Return a provider that knows no stock today."""
+    """Return a provider that fails for every stock of the demo."""
 
     def fail(_answer: BarsAnswer, _start: date, _end: date) -> BarsAnswer:
         return Answer(outcome, reason="try again later")
@@ -238,7 +238,7 @@ def failing(outcome: Outcome) -> Tampered:
 
 
 @pytest.mark.parametrize("outcome", [Outcome.RATE_LIMITED, Outcome.UNAVAILABLE, Outcome.EMPTY])
-def test_when_most_symbols_fail_the_step_fails_and_good_rows_stay(
+def test_when_most_symbols_fail_the_step_fails_and_the_stored_rows_stay(
     seeded: Database, demo: DemoProvider, outcome: Outcome
 ) -> None:
     run_batch(seeded, demo, SHORT)
@@ -248,7 +248,7 @@ def test_when_most_symbols_fail_the_step_fails_and_good_rows_stay(
     assert hashes(seeded, ["market_data_cache"]) == before
 
 
-def test_a_symbol_that_fails_tonight_keeps_the_rows_of_last_night(seeded: Database, demo: DemoProvider) -> None:
+def test_a_symbol_that_fails_keeps_its_rows_of_the_night_before(seeded: Database, demo: DemoProvider) -> None:
     run_batch(seeded, demo, SHORT)
     before = hashes(seeded, ["market_data_cache"])
 
@@ -262,14 +262,14 @@ def test_a_symbol_that_fails_tonight_keeps_the_rows_of_last_night(seeded: Databa
     assert hashes(seeded, ["market_data_cache"]) == before
 
 
-def test_one_bad_symbol_that_alone_is_due_does_not_fail_the_step(seeded: Database, demo: DemoProvider) -> None:
+def test_a_bad_symbol_that_is_the_only_one_due_does_not_fail_the_step(seeded: Database, demo: DemoProvider) -> None:
     run_batch(seeded, demo, [LAST])
     add_symbol(seeded, "GARBAGE")
-    report = run_batch(seeded, WithSick(demo, {}), [LAST])["fundamentals"]
+    report = run_batch(seeded, WithBadSymbols(demo, {}), [LAST])["fundamentals"]
     assert (report.items, report.failed) == (1, {"GARBAGE": "empty: none"})
 
 
-def test_rows_of_a_day_that_was_closed_afterwards_do_not_stop_the_batch(seeded: Database, demo: DemoProvider) -> None:
+def test_rows_of_a_day_that_is_no_session_do_not_stop_the_batch(seeded: Database, demo: DemoProvider) -> None:
     run_batch(seeded, demo, SHORT)
     with seeded.transaction() as connection:
         connection.execute(text("UPDATE market_data_cache SET session = '2022-12-24' WHERE session = '2022-12-23'"))
@@ -279,7 +279,7 @@ def test_rows_of_a_day_that_was_closed_afterwards_do_not_stop_the_batch(seeded: 
 # ---------------------------------------------------------------- history and restatements
 
 
-def test_only_a_few_sessions_are_fetched_again_once_the_history_is_there(seeded: Database, demo: DemoProvider) -> None:
+def test_once_the_history_is_stored_only_a_few_sessions_are_fetched_again(seeded: Database, demo: DemoProvider) -> None:
     provider = Tampered(demo, {})
     refresh_prices(seeded, SHORT[:20], provider=provider, calendar=nyse())
     assert {start for _, start, _ in provider.asked} == {nyse().offset(SHORT[0], -256)}
@@ -289,7 +289,7 @@ def test_only_a_few_sessions_are_fetched_again_once_the_history_is_there(seeded:
 
 
 def split_on(ex_date: date, ratio: int) -> Tampered:
-    """Return a provider that has learnt of a split: closes before it are as traded, so higher."""
+    """Return a provider that knows of a split: its closes before the split are as traded, so higher."""
 
     def split(answer: BarsAnswer, start: date, end: date) -> BarsAnswer:
         bars = answer.value
@@ -316,7 +316,7 @@ AAPL = """
 """
 
 
-def test_a_split_leaves_closes_as_traded_and_adjusts_the_whole_series(seeded: Database, demo: DemoProvider) -> None:
+def test_a_split_leaves_closes_as_traded_and_adjusts_the_entire_series(seeded: Database, demo: DemoProvider) -> None:
     ex_date = SHORT[20]
     refresh_prices(seeded, SHORT[:20], provider=split_on(ex_date, 4), calendar=nyse())
     before = {session: close for session, close, _ in rows(seeded, AAPL)}
@@ -329,25 +329,27 @@ def test_a_split_leaves_closes_as_traded_and_adjusts_the_whole_series(seeded: Da
     assert report.notes["revised"] == f"AAPL since {ex_date}"
 
 
-def test_a_provider_that_restates_its_history_is_believed_as_a_whole(seeded: Database, demo: DemoProvider) -> None:
+def test_a_restated_history_is_fetched_again_in_full(seeded: Database, demo: DemoProvider) -> None:
     refresh_prices(seeded, SHORT[:24], provider=demo, calendar=nyse())
 
-    def dearer(answer: BarsAnswer, _start: date, _end: date) -> BarsAnswer:
+    def doubled(answer: BarsAnswer, _start: date, _end: date) -> BarsAnswer:
         bars = answer.value
         assert bars is not None
         return Answer.ok(replace(bars, open=bars.open * 2, high=bars.high * 2, low=bars.low * 2, close=bars.close * 2))
 
-    provider = Tampered(demo, {"AAPL": dearer})
+    provider = Tampered(demo, {"AAPL": doubled})
     report = refresh_prices(seeded, SHORT[24:], provider=provider, calendar=nyse())
     history = nyse().offset(SHORT[0], -256)
     true = demo.daily_bars(["AAPL"], history, LAST)["AAPL"].value
     assert true is not None
     np.testing.assert_allclose([float(close) for _, close, _ in rows(seeded, AAPL)], true.close * 2, rtol=1e-6)
     assert report.notes["backfill_again"] == f"{SHORT[19]} to {LAST - timedelta(days=1)}"
-    assert [asked for asked in provider.asked if asked[0] == "AAPL"][-1] == ("AAPL", history, LAST)
+    assert [request for request in provider.asked if request[0] == "AAPL"][-1] == ("AAPL", history, LAST)
 
 
-def test_a_restatement_that_cannot_be_had_whole_changes_nothing(seeded: Database, demo: DemoProvider) -> None:
+def test_a_restated_history_that_cannot_be_fetched_in_full_changes_nothing(
+    seeded: Database, demo: DemoProvider
+) -> None:
     refresh_prices(seeded, SHORT[:24], provider=demo, calendar=nyse())
     before = rows(seeded, AAPL)
 
@@ -362,12 +364,12 @@ def test_a_restatement_that_cannot_be_had_whole_changes_nothing(seeded: Database
     assert report.failed == {"AAPL": "unavailable: timeout"}
     assert "revised" not in report.notes
     assert rows(seeded, AAPL) == before
-    # What could not be had is not taken for known: the next night closes the gap.
+    # The range that was not fetched is not recorded as known, so the next night fetches it.
     known = rows(seeded, "SELECT history_to FROM symbol_universe WHERE symbol = 'AAPL'")
     assert known == [(SHORT[23],)]
 
 
-# ---------------------------------------------------------------- what must come first
+# ---------------------------------------------------------------- the order of steps
 
 
 def test_snapshots_are_refused_while_the_symbol_batch_is_missing(seeded: Database, demo: DemoProvider) -> None:
@@ -395,10 +397,10 @@ def test_an_empty_universe_is_an_error_that_says_what_to_do(database: Database, 
         compute_factors(database, SHORT, calendar=nyse())
 
 
-# ---------------------------------------------------------------- what is known when
+# ---------------------------------------------------------------- profiles and statements
 
 
-def test_profiles_and_statements_are_asked_for_on_the_latest_session_only(seeded: Database, demo: DemoProvider) -> None:
+def test_profiles_and_statements_are_fetched_on_the_latest_session_only(seeded: Database, demo: DemoProvider) -> None:
     reports = run_batch(seeded, demo, SHORT[:5])
     assert reports["company_profiles"].rows == 0
     assert rows(seeded, "SELECT count(*) FROM company_profiles") == [(0,)]
@@ -407,13 +409,13 @@ def test_profiles_and_statements_are_asked_for_on_the_latest_session_only(seeded
     assert rows(seeded, "SELECT count(*) > 0 FROM income_statements") == [(True,)]
 
 
-def test_statements_are_not_asked_for_again_before_the_next_earnings(seeded: Database, demo: DemoProvider) -> None:
+def test_statements_are_not_fetched_again_before_the_next_earnings(seeded: Database, demo: DemoProvider) -> None:
     first = run_batch(seeded, demo, SHORT[-1:])["fundamentals"]
     again = run_batch(seeded, demo, SHORT[-1:])["fundamentals"]
     assert (first.items, again.items) == (20, 0)
 
 
-def test_the_provider_s_beta_is_unknown_on_sessions_before_it_was_learnt(seeded: Database, demo: DemoProvider) -> None:
+def test_the_provider_s_beta_is_unknown_on_sessions_before_it_was_fetched(seeded: Database, demo: DemoProvider) -> None:
     run_batch(seeded, demo, SHORT)
     known = rows(
         seeded,
@@ -425,7 +427,7 @@ def test_the_provider_s_beta_is_unknown_on_sessions_before_it_was_learnt(seeded:
 # ---------------------------------------------------------------- checks of the tables
 
 
-def test_a_healthy_year_has_no_findings(year_in_order: tuple[Database, dict[str, str]]) -> None:
+def test_a_normal_year_has_no_findings(year_in_order: tuple[Database, dict[str, str]]) -> None:
     sessions = last_sessions(252)
     with year_in_order[0].transaction() as connection:
         assert inspection.session_gaps(connection, sessions) == []
@@ -464,18 +466,18 @@ def test_a_healthy_year_has_no_findings(year_in_order: tuple[Database, dict[str,
         ),
     ],
 )
-def test_damage_is_found_and_named(
+def test_the_checks_find_damage_and_name_it(
     seeded: Database, demo: DemoProvider, damage: str, check: object, finding: str
 ) -> None:
     run_batch(seeded, demo, SHORT)
     with seeded.transaction() as connection:
         connection.execute(text(damage))
-        found = check(connection, SHORT)  # type: ignore[operator]
-    assert found
-    assert any(finding in each.text for each in found)
+        findings = check(connection, SHORT)  # type: ignore[operator]
+    assert findings
+    assert any(finding in item.text for item in findings)
 
 
-def test_the_content_of_a_table_has_one_digest_and_a_changed_cell_another(seeded: Database, demo: DemoProvider) -> None:
+def test_a_changed_cell_changes_the_digest_of_its_table_only(seeded: Database, demo: DemoProvider) -> None:
     run_batch(seeded, demo, SHORT[-3:])
     before = hashes(seeded)
     assert set(before) == set(TABLES)

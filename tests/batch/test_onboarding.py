@@ -1,4 +1,4 @@
-"""Symbols that somebody asks for: the queue, the run that learns them, and the sensor that starts it."""
+"""Requested symbols: their queue, the run that onboards them, and the sensor that starts the run."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from closingbell.accounts import Uploader
 from closingbell.batch.factors import compute_factors
 from closingbell.batch.metrics import compute_metrics
 from closingbell.batch.onboarding import pending_work
+from closingbell.batch.steps import step_names
 from closingbell.install.postgres import EmbeddedPostgres
 from closingbell.ledger.entries import NewPosition
 from closingbell.ledger.uploads import PortfolioForm, read_positions
@@ -44,10 +45,11 @@ from resources import Market, Warehouse
 
 NEEDED = date(2022, 12, 20)
 TODAY = date(2026, 11, 24)
+CONTRACT = "MSFT230616C00250000"
 
 
-def ask(database: Database, *symbols: str) -> None:
-    """Ask for symbols as an upload does."""
+def request(database: Database, *symbols: str) -> None:
+    """Request symbols as an upload does."""
     with database.transaction() as connection:
         queue.request(connection, [SymbolRequest(symbol, Kind.EQUITY, NEEDED, parse_occ(symbol)) for symbol in symbols])
 
@@ -61,13 +63,13 @@ def state(database: Database, symbol: str) -> tuple[str, int, str | None]:
 
 
 def claim(database: Database, run_id: str, most: int = 50) -> list[str]:
-    """Lease what is due; return the symbols."""
+    """Lease the requests that are due; return their symbols."""
     with database.transaction() as connection:
         return universe.by_id(connection, queue.claim(connection, run_id, most)).symbols
 
 
 def make_due(database: Database) -> None:
-    """Let the time pass that a request waits for its next attempt."""
+    """Make every request due that waits for its next attempt."""
     with database.transaction() as connection:
         connection.execute(text("UPDATE symbol_universe SET next_attempt_at = now() WHERE next_attempt_at > now()"))
 
@@ -93,33 +95,33 @@ def progress(database: Database, portfolio_id: int) -> str:
 # ---------------------------------------------------------------- the queue
 
 
-def test_however_many_ask_for_a_symbol_at_once_it_is_asked_for_once(computed: Database) -> None:
+def test_simultaneous_requests_for_a_symbol_make_one_request(computed: Database) -> None:
     names = [f"NEW{number}" for number in range(30)] + ["NEW1230616C00025000", "AAPL"]
 
     def one(seed: int) -> None:
         chosen = names.copy()
         random.Random(seed).shuffle(chosen)
-        ask(computed, *chosen)
+        request(computed, *chosen)
 
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(one, range(48)))
     with computed.transaction() as connection:
-        asked = connection.execute(text("SELECT count(*), count(DISTINCT symbol) FROM symbol_universe")).one()
-        assert tuple(asked) == (34 + 31, 34 + 31)
+        counts = connection.execute(text("SELECT count(*), count(DISTINCT symbol) FROM symbol_universe")).one()
+        assert tuple(counts) == (34 + 31, 34 + 31)
         assert queue.waiting(connection).due == 31  # AAPL is known already
 
 
 def test_a_request_is_leased_to_one_run_only(computed: Database) -> None:
-    ask(computed, *(f"NEW{number}" for number in range(40)))
+    request(computed, *(f"NEW{number}" for number in range(40)))
     with ThreadPoolExecutor(8) as pool:
         claimed = list(pool.map(lambda number: claim(computed, f"run{number}", 10), range(8)))
-    symbols = [symbol for each in claimed for symbol in each]
+    symbols = [symbol for batch in claimed for symbol in batch]
     assert sorted(symbols) == sorted(f"NEW{number}" for number in range(40))
     assert claim(computed, "late") == []
 
 
-def test_an_attempt_that_fails_is_repeated_after_a_pause_and_the_third_is_the_last(computed: Database) -> None:
-    ask(computed, "NEW")
+def test_a_failed_attempt_is_retried_after_a_pause_and_the_third_is_the_last(computed: Database) -> None:
+    request(computed, "NEW")
     for attempt in (1, 2, 3):
         assert claim(computed, "run") == ["NEW"]
         with computed.transaction() as connection:
@@ -131,8 +133,8 @@ def test_an_attempt_that_fails_is_repeated_after_a_pause_and_the_third_is_the_la
     assert claim(computed, "run") == []
 
 
-def test_a_lease_that_has_run_out_or_whose_run_has_died_is_taken_back(computed: Database) -> None:
-    ask(computed, "ALIVE", "DEAD", "EXPIRED")
+def test_a_lease_is_released_once_it_has_expired_or_its_run_has_died(computed: Database) -> None:
+    request(computed, "ALIVE", "DEAD", "EXPIRED")
     with computed.lease(locks.run("living")):
         assert claim(computed, "living", 1) == ["ALIVE"]
         assert claim(computed, "dead", 1) == ["DEAD"]
@@ -144,21 +146,21 @@ def test_a_lease_that_has_run_out_or_whose_run_has_died_is_taken_back(computed: 
             waiting, _ = pending_work(computed, connection)
     assert (waiting.due, waiting.open) == (2, 3)
     assert state(computed, "ALIVE")[0] == "processing"
-    assert state(computed, "DEAD") == ("pending", 1, "the process that worked on it has died")
+    assert state(computed, "DEAD") == ("pending", 1, "the process of the run has died")
 
 
-def test_a_symbol_that_kills_its_run_each_time_fails_in_the_end(computed: Database) -> None:
-    ask(computed, "KILLER")
+def test_a_symbol_that_kills_its_run_fails_after_three_attempts(computed: Database) -> None:
+    request(computed, "KILLER")
     for attempt in range(3):
         assert claim(computed, f"dead{attempt}") == ["KILLER"]
         with computed.session() as connection:
             pending_work(computed, connection)
-    assert state(computed, "KILLER") == ("failed", 3, "the process that worked on it has died")
+    assert state(computed, "KILLER") == ("failed", 3, "the process of the run has died")
 
 
-def test_a_run_that_has_lost_its_lease_writes_nothing_more(computed: Database, demo: DemoProvider) -> None:
+def test_a_run_that_has_lost_its_lease_writes_no_more_rows(computed: Database, demo: DemoProvider) -> None:
     forget_symbol(computed, "RRC")
-    ask(computed, "RRC")
+    request(computed, "RRC")
 
     def stolen(answer: Answer[Bars], _start: date, _end: date) -> Answer[Bars]:
         with computed.transaction() as connection:
@@ -171,45 +173,45 @@ def test_a_run_that_has_lost_its_lease_writes_nothing_more(computed: Database, d
     assert rows_of(computed, "RRC")["symbol_factor_exposures"] == []
 
 
-def test_a_failed_symbol_is_tried_again_when_it_is_asked_for_much_later(computed: Database, demo: DemoProvider) -> None:
-    ask(computed, "NOPE")
+def test_a_failed_symbol_is_retried_when_it_is_requested_much_later(computed: Database, demo: DemoProvider) -> None:
+    request(computed, "NOPE")
     onboard(computed, demo)
     assert state(computed, "NOPE")[0] == "failed"
-    ask(computed, "NOPE")
-    assert state(computed, "NOPE")[0] == "failed"  # it has only just been looked for
+    request(computed, "NOPE")
+    assert state(computed, "NOPE")[0] == "failed"  # it has only just failed
     with computed.transaction() as connection:
         connection.execute(text("UPDATE symbol_universe SET settled_at = now() - interval '2 hours'"))
-    ask(computed, "NOPE")
+    request(computed, "NOPE")
     assert state(computed, "NOPE")[0] == "pending"
 
 
-# ---------------------------------------------------------------- learning
+# ---------------------------------------------------------------- the run
 
 
-def test_learning_a_symbol_writes_the_rows_of_the_batch(computed: Database, demo: DemoProvider) -> None:
+def test_onboarding_a_symbol_writes_the_rows_of_the_batch(computed: Database, demo: DemoProvider) -> None:
     expected = {symbol: rows_of(computed, symbol) for symbol in ("RRC", "QUAL")}
     for symbol in expected:
         forget_symbol(computed, symbol)
-    ask(computed, *expected)
+    request(computed, *expected)
     result = onboard(computed, demo)
-    assert {each.symbol: each.done for each in result.symbols} == {"RRC": True, "QUAL": True}
+    assert {outcome.symbol: outcome.done for outcome in result.symbols} == {"RRC": True, "QUAL": True}
     assert {symbol: rows_of(computed, symbol) for symbol in expected} == expected
     with computed.transaction() as connection:
         kinds = {item.symbol: item.kind for item in universe.by_symbol(connection, list(expected))}
-    # QUAL was asked for as if it were a stock.
+    # QUAL was requested as if it were a stock.
     assert kinds == {"RRC": Kind.EQUITY, "QUAL": Kind.ETF}
-    # What the next batch writes changes nothing either.
+    # The next batch changes nothing either.
     before = hashes(computed, SYMBOL_TABLES)
     compute_factors(computed, [LAST], calendar=nyse())
     compute_metrics(computed, [LAST], calendar=nyse())
     assert hashes(computed, SYMBOL_TABLES) == before
 
 
-def test_a_new_symbol_is_expected_to_have_factors_since_it_is_followed_and_not_before(
+def test_a_new_symbol_needs_factors_from_the_session_on_which_it_is_followed_and_not_before(
     computed: Database, demo: DemoProvider
 ) -> None:
     forget_symbol(computed, "RRC")
-    ask(computed, "RRC")
+    request(computed, "RRC")
     onboard(computed, demo)
     with computed.transaction() as connection:
         assert inspection.missing_factors(connection, last_sessions(3)) == []
@@ -224,11 +226,11 @@ def test_thirty_two_portfolios_that_share_new_symbols_are_complete_after_one_run
     shared = ("RRC", "BBY", "GE", "PFE", "AMD")
     for symbol in shared:
         forget_symbol(computed, symbol)
-    asked: list[str] = []
+    fetched: list[str] = []
 
     class Counting(Tampered):
         def daily_bars(self, symbols: Sequence[str], start: date, end: date) -> Any:
-            asked.extend(symbols)
+            fetched.extend(symbols)
             return super().daily_bars(symbols, start, end)
 
     def one(number: int) -> int:
@@ -238,7 +240,7 @@ def test_thirty_two_portfolios_that_share_new_symbols_are_complete_after_one_run
         keys = list(pool.map(one, range(32)))
     assert {progress(computed, key) for key in keys} == {"pending"}
     result = onboard(computed, Counting(demo, {}))
-    assert sorted(asked) == sorted(shared)
+    assert sorted(fetched) == sorted(shared)
     assert set(keys) <= set(result.portfolios)
     assert {progress(computed, key) for key in keys} == {"completed"}
     before = hashes(computed, ["portfolio_snapshots", "factor_exposures"])
@@ -246,56 +248,54 @@ def test_thirty_two_portfolios_that_share_new_symbols_are_complete_after_one_run
     assert hashes(computed, ["portfolio_snapshots", "factor_exposures"]) == before
 
 
-def test_a_poisonous_symbol_fails_after_three_attempts_and_harms_nobody_else(
+def test_a_symbol_without_answers_fails_after_three_attempts_and_does_not_affect_others(
     computed: Database, demo: DemoProvider
 ) -> None:
     forget_symbol(computed, "RRC")
-    down = Tampered(demo, {"POISON": lambda *_: Answer(Outcome.UNAVAILABLE, reason="it is down")})
-    key = hold(computed, "mine", "AAPL", "RRC", "POISON")
+    down = Tampered(demo, {"SILENT": lambda *_: Answer(Outcome.UNAVAILABLE, reason="it is down")})
+    key = hold(computed, "mine", "AAPL", "RRC", "SILENT")
     for attempt in (1, 2, 3):
         onboard(computed, down, f"run {attempt}")
         assert state(computed, "RRC")[0] == "active"
         assert progress(computed, key) == ("partial" if attempt == 3 else "pending")
         make_due(computed)
-    assert down.asked.count(("POISON", *down.asked[0][1:])) == 3
-    assert state(computed, "POISON") == ("failed", 3, "unavailable: it is down")
+    assert down.asked.count(("SILENT", *down.asked[0][1:])) == 3
+    assert state(computed, "SILENT") == ("failed", 3, "unavailable: it is down")
 
 
-def test_a_symbol_that_breaks_the_code_fails_and_harms_nobody_else(computed: Database, demo: DemoProvider) -> None:
+def test_a_symbol_that_raises_an_error_fails_and_does_not_affect_others(computed: Database, demo: DemoProvider) -> None:
     forget_symbol(computed, "RRC")
 
     def broken(*_: object) -> Answer[Bars]:
         raise ZeroDivisionError("of all things")
 
-    ask(computed, "BROKEN", "RRC")
+    request(computed, "BROKEN", "RRC")
     result = onboard(computed, Tampered(demo, {"BROKEN": broken}))
     assert result.failed == {"BROKEN": "error: of all things"}
     assert state(computed, "RRC")[0] == "active"
     assert state(computed, "BROKEN")[0] == "pending"
 
 
-def test_a_symbol_without_a_single_price_is_one_that_nobody_knows(computed: Database, demo: DemoProvider) -> None:
-    ask(computed, "BARE")
+def test_a_symbol_without_a_single_price_fails_as_unknown(computed: Database, demo: DemoProvider) -> None:
+    request(computed, "BARE")
     onboard(computed, Tampered(demo, {"BARE": lambda *_: Answer.ok(no_bars())}))
     assert state(computed, "BARE")[::2] == ("failed", "empty: no price since 2021-12-21")
 
 
-def test_a_run_takes_fifty_symbols_and_leaves_the_rest_to_the_next(computed: Database, demo: DemoProvider) -> None:
-    ask(computed, *(f"NEW{number}" for number in range(60)))
+def test_a_run_onboards_fifty_symbols_and_leaves_the_rest_to_the_next(computed: Database, demo: DemoProvider) -> None:
+    request(computed, *(f"NEW{number}" for number in range(60)))
     assert len(onboard(computed, demo).symbols) == 50
     assert len(onboard(computed, demo).symbols) == 10
 
 
-def test_on_an_install_whose_batch_has_never_run_an_upload_is_valued_all_the_same(
-    seeded: Database, demo: DemoProvider
-) -> None:
+def test_an_upload_is_valued_on_an_install_whose_batch_has_never_run(seeded: Database, demo: DemoProvider) -> None:
     key = hold(seeded, "mine", "AAPL", "KO")
     assert progress(seeded, key) == "pending"
     onboard(seeded, demo)
     assert progress(seeded, key) == "completed"
 
 
-def test_an_active_symbol_whose_history_is_extended_is_pending_until_the_end(
+def test_an_active_symbol_whose_history_is_extended_is_pending_until_the_run_ends(
     computed: Database, demo: DemoProvider
 ) -> None:
     form = PortfolioForm("Mine", "early", "taxable", Decimal(100_000), inception=date(2020, 3, 2))
@@ -306,7 +306,7 @@ def test_an_active_symbol_whose_history_is_extended_is_pending_until_the_end(
 
     class Watched(Tampered):
         def profiles(self, symbols: Sequence[str]) -> Any:
-            seen.append(progress(computed, key))  # the prices are stored by now
+            seen.append(progress(computed, key))  # the prices are stored already
             return super().profiles(symbols)
 
     onboard(computed, Watched(demo, {}))
@@ -314,7 +314,7 @@ def test_an_active_symbol_whose_history_is_extended_is_pending_until_the_end(
     assert progress(computed, key) == "completed"
 
 
-def test_a_portfolio_that_was_left_stale_is_written_by_the_next_run(computed: Database, demo: DemoProvider) -> None:
+def test_the_next_run_writes_a_portfolio_that_was_left_stale(computed: Database, demo: DemoProvider) -> None:
     key = hold(computed, "mine", "AAPL")
     with computed.transaction() as connection:
         # As if the API had died between its commit and the snapshot.
@@ -327,19 +327,19 @@ def test_a_portfolio_that_was_left_stale_is_written_by_the_next_run(computed: Da
     assert progress(computed, key) == "completed"
 
 
-# ---------------------------------------------------------------- beside the batch
+# ---------------------------------------------------------------- during the batch
 
 
 @contextmanager
-def learning_all_the_while(database: Database, demo: DemoProvider, symbols: Sequence[str]) -> Iterator[None]:
-    """Ask for one symbol after the other and learn it, while the block works; all of them are learnt at its end."""
+def onboarding_meanwhile(database: Database, demo: DemoProvider, symbols: Sequence[str]) -> Iterator[None]:
+    """Request and onboard one symbol after the other while the block works; all are active at its end."""
     failures: list[BaseException] = []
 
     def work() -> None:
         try:
             for number, symbol in enumerate(symbols):
-                ask(database, symbol)
-                onboard(database, demo, f"beside {number}")
+                request(database, symbol)
+                onboard(database, demo, f"meanwhile {number}")
                 sleep(0.05)
         except BaseException as error:
             failures.append(error)
@@ -357,7 +357,7 @@ NEWCOMERS = ("RRC", "BBY", "GE", "PFE", "MRK", "AMD")
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_beside_the_nightly_batch_the_rows_are_the_same(
+def test_onboarding_during_the_nightly_batch_leaves_the_same_rows(
     seeded: Database, computed: Database, demo: DemoProvider, seed: int
 ) -> None:
     before, tonight = last_sessions(2)
@@ -365,7 +365,7 @@ def test_beside_the_nightly_batch_the_rows_are_the_same(
         forget_symbol_without_rows(seeded, symbol)
     run_batch(seeded, demo, [before])
     symbols = random.Random(seed).sample(NEWCOMERS, len(NEWCOMERS))
-    with learning_all_the_while(seeded, demo, symbols):
+    with onboarding_meanwhile(seeded, demo, symbols):
         sleep(0.1 * seed)
         run_batch(seeded, demo, [tonight])
     assert {symbol: rows_of(seeded, symbol) for symbol in NEWCOMERS} == {
@@ -373,7 +373,7 @@ def test_beside_the_nightly_batch_the_rows_are_the_same(
     }
 
 
-def test_beside_a_backfill_every_row_is_one_of_an_undisturbed_backfill(
+def test_onboarding_during_a_backfill_leaves_only_rows_of_an_undisturbed_backfill(
     seeded: Database, server: EmbeddedPostgres, computed_template: str, demo: DemoProvider
 ) -> None:
     old = nyse().sessions(date(2022, 3, 1), date(2022, 4, 29))
@@ -382,7 +382,7 @@ def test_beside_a_backfill_every_row_is_one_of_an_undisturbed_backfill(
     for symbol in NEWCOMERS:
         forget_symbol_without_rows(seeded, symbol)
     run_batch(seeded, demo, [LAST])
-    with learning_all_the_while(seeded, demo, NEWCOMERS):
+    with onboarding_meanwhile(seeded, demo, NEWCOMERS):
         run_batch(seeded, demo, old)
     query = """
         SELECT u.symbol, t.session, t.factor_id, t.beta, t.std_error, t.observations
@@ -399,7 +399,7 @@ def test_beside_a_backfill_every_row_is_one_of_an_undisturbed_backfill(
 
 
 def forget_symbol_without_rows(database: Database, symbol: str) -> None:
-    """Take a symbol that the batch has not seen yet out of the universe and the portfolios."""
+    """Delete a symbol that has no rows yet from the universe and the portfolios."""
     with database.transaction() as connection:
         for statement in (
             "DELETE FROM positions WHERE symbol LIKE :symbol || '%'",
@@ -419,8 +419,8 @@ def busy(computed: Database, tmp_path: Path) -> Iterator[Plant]:
 
 
 def sense(plant: Plant) -> tuple[int, str, float]:
-    """Evaluate the sensor; return how many runs it asks for, why none, and how long it took."""
-    sensor = next(each for each in defs.sensors or () if each.name == "new_symbols")
+    """Evaluate the sensor; return how many runs it requests, why it requests none, and how long it took."""
+    sensor = next(sensor for sensor in defs.sensors or () if sensor.name == "new_symbols")
     began = monotonic()
     resources = {"market": Market(), "warehouse": Warehouse()}
     with dg.build_sensor_context(instance=plant.instance, resources=resources, definitions=defs) as context:
@@ -432,14 +432,14 @@ def run_job(plant: Plant) -> dg.ExecuteInProcessResult:
     return defs.resolve_job_def("symbol_onboarding").execute_in_process(instance=plant.instance, raise_on_error=False)
 
 
-def test_the_sensor_waits_a_little_and_asks_for_nothing_when_nothing_is_asked_for(busy: Plant) -> None:
+def test_the_sensor_waits_a_few_seconds_and_requests_no_run_when_no_symbol_is_requested(busy: Plant) -> None:
     runs, reason, seconds = sense(busy)
-    assert (runs, reason) == (0, "nothing is asked for")
+    assert (runs, reason) == (0, "no symbol is requested")
     assert 5 < seconds < 10
 
 
-def test_the_sensor_hears_of_a_request_while_it_waits(busy: Plant) -> None:
-    timer = threading.Timer(1.5, ask, (busy.database, "NEW"))
+def test_the_sensor_notices_a_request_while_it_waits(busy: Plant) -> None:
+    timer = threading.Timer(1.5, request, (busy.database, "NEW"))
     timer.start()
     runs, _, seconds = sense(busy)
     timer.join()
@@ -447,30 +447,30 @@ def test_the_sensor_hears_of_a_request_while_it_waits(busy: Plant) -> None:
     assert seconds < 4
 
 
-def test_the_sensor_does_not_ask_for_a_second_run_while_one_is_underway(busy: Plant) -> None:
-    ask(busy.database, "NEW")
+def test_the_sensor_requests_no_second_run_while_one_is_underway(busy: Plant) -> None:
+    request(busy.database, "NEW")
     run = busy.instance.create_run_for_job(
         defs.resolve_job_def("symbol_onboarding"), status=dg.DagsterRunStatus.STARTED
     )
     runs, reason, _ = sense(busy)
-    assert (runs, reason) == (0, f"run {run.run_id} is underway")
+    assert (runs, reason) == (0, f"run {run.run_id} is active")
     busy.instance.report_run_failed(run, "died")
-    # Of a run that has failed nothing is lost.
+    # The symbols of a failed run are onboarded by the next one.
     assert sense(busy)[0] == 1
 
 
-def test_portfolios_that_cannot_be_written_do_not_start_run_after_run(busy: Plant) -> None:
+def test_portfolios_that_cannot_be_written_do_not_start_one_run_after_the_other(busy: Plant) -> None:
     with busy.database.transaction() as connection:
         connection.execute(text("UPDATE portfolios SET stale_since = now() - interval '1 minute' WHERE id = 1"))
     assert sense(busy)[0] == 1
     run = busy.instance.create_run_for_job(defs.resolve_job_def("symbol_onboarding"))
     busy.instance.report_run_failed(run, "a defect")
-    assert sense(busy)[:2] == (0, "the last run has failed just now")
+    assert sense(busy)[:2] == (0, "the last run has just failed")
 
 
-def test_the_job_shows_each_symbol_and_marks_no_day_as_materialized(busy: Plant) -> None:
+def test_the_job_observes_each_symbol_and_materializes_no_partition(busy: Plant) -> None:
     forget_symbol(busy.database, "RRC")
-    ask(busy.database, "RRC", "NOPE", "MSFT230616C00250000")
+    request(busy.database, "RRC", "NOPE", CONTRACT)
     assert run_job(busy).success
     seen = {}
     for asset in ("prices", "option_prices"):
@@ -481,7 +481,7 @@ def test_the_job_shows_each_symbol_and_marks_no_day_as_materialized(busy: Plant)
     assert seen == {
         "RRC": ("prices", True),
         "NOPE": ("prices", False),
-        "MSFT230616C00250000": ("option_prices", True),
+        CONTRACT: ("option_prices", True),
     }
     assert busy.instance.get_materialized_partitions(dg.AssetKey("prices")) == set()
     job, _, status, reasons = busy.run_records()[0]
@@ -489,20 +489,23 @@ def test_the_job_shows_each_symbol_and_marks_no_day_as_materialized(busy: Plant)
     assert reasons == ["not_found: the demo data has no symbol NOPE"]
 
 
-def test_the_log_tells_the_steps_of_onboarding(busy: Plant, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_has_a_line_for_every_step_of_onboarding(busy: Plant, caplog: pytest.LogCaptureFixture) -> None:
     forget_symbol(busy.database, "RRC")
     hold(busy.database, "mine", "RRC")
+    request(busy.database, CONTRACT)
     with caplog.at_level("INFO", logger="closingbell"):
         onboard(busy.database, DemoProvider())
     lines = [line for line in caplog.text.splitlines() if "V2_ONBOARDING" in line]
-    for step, named in (("prices", "symbol=RRC"), ("companies", "symbol=RRC"), ("factors", "symbol=RRC")):
-        assert any(f"step={step} status=completed" in line and named in line for line in lines)
+    for step in step_names(JobType.SYMBOL_BATCH):
+        named = f"symbol={CONTRACT}" if step == "option_prices" else "symbol=RRC"
+        assert any(f"step={step} status=completed" in line and named in line for line in lines), step
+    assert any("step=activation status=completed" in line and "symbol=RRC" in line for line in lines)
     assert any("step=portfolios" in line and "portfolio_id=4" in line and "duration_ms=" in line for line in lines)
 
 
-def test_a_request_counts_in_the_day_s_figures(computed: Database, demo: DemoProvider) -> None:
+def test_a_request_is_counted_in_the_metrics_of_its_day(computed: Database, demo: DemoProvider) -> None:
     forget_symbol(computed, "RRC")
-    ask(computed, "RRC", "NOPE")
+    request(computed, "RRC", "NOPE")
     onboard(computed, demo)
     query = "SELECT name, value FROM daily_metrics WHERE name LIKE 'onboarding%'"
     with computed.transaction() as connection:

@@ -19,12 +19,9 @@ from provider_contract import nyse
 from sqlalchemy import text
 
 from cli.install import prepare
-from closingbell.batch.companies import refresh_fundamentals, refresh_profiles
-from closingbell.batch.factors import compute_factors
-from closingbell.batch.metrics import compute_metrics
-from closingbell.batch.portfolios import compute_exposures, compute_snapshots
-from closingbell.batch.prices import refresh_option_prices, refresh_prices
+from closingbell.batch.inputs import StepInputs
 from closingbell.batch.report import StepReport
+from closingbell.batch.steps import STEPS
 from closingbell.install import runtime
 from closingbell.install.postgres import EmbeddedPostgres
 from closingbell.install.settings import load_settings
@@ -63,18 +60,8 @@ def last_sessions(count: int) -> list[date]:
 
 def run_batch(database: Database, provider: MarketDataProvider, sessions: Sequence[date]) -> dict[str, StepReport]:
     """Run every step of both jobs, in order; return their reports by step."""
-    calendar = nyse()
-    target = provider.latest_session(LAST)
-    return {
-        "prices": refresh_prices(database, sessions, provider=provider, calendar=calendar),
-        "option_prices": refresh_option_prices(database, sessions, provider=provider, calendar=calendar),
-        "company_profiles": refresh_profiles(database, sessions, provider=provider, target=target),
-        "fundamentals": refresh_fundamentals(database, sessions, provider=provider, target=target),
-        "symbol_factors": compute_factors(database, sessions, calendar=calendar),
-        "symbol_metrics": compute_metrics(database, sessions, calendar=calendar),
-        "portfolio_snapshots": compute_snapshots(database, sessions, calendar=calendar),
-        "portfolio_factor_exposures": compute_exposures(database, sessions, calendar=calendar),
-    }
+    inputs = StepInputs(provider, nyse(), provider.latest_session(LAST))
+    return {step.name: step.run(database, sessions, inputs) for step in STEPS}
 
 
 def hashes(database: Database, tables: Iterable[str] = TABLES) -> dict[str, str]:
