@@ -16,7 +16,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from closingbell.arrays import Dates, Ints
-from closingbell.calculations import valuation
 from closingbell.calculations.valuation import (
     Actions,
     Flows,
@@ -25,6 +24,7 @@ from closingbell.calculations.valuation import (
     Portfolios,
     Snapshots,
     Valuations,
+    chunks,
     group_weights,
     value_portfolios,
 )
@@ -453,7 +453,7 @@ def test_a_portfolio_is_the_same_to_the_bit_alone_or_with_others_however_chunked
     world: World, books: list[Book], cells: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(valuation, "_CHUNK_CELLS", cells)
+        patch.setattr(chunks, "CHUNK_CELLS", cells)
         together = run(world, *books)
     row = 0
     for owner, book in enumerate(books):
