@@ -76,10 +76,11 @@ def _objections(bars: Bars, valid_sessions: Dates, last: date) -> Iterator[tuple
     repeated = np.zeros(len(days), dtype=np.bool_)
     repeated[1:] = days[1:] == days[:-1]
     yield "a second bar of the same session", repeated
-    yield "the close is missing or not a number", ~np.isfinite(close)
+    stored = _stored(close)
+    yield "the close is missing or not a number", np.isnan(stored)
     with np.errstate(invalid="ignore"):
         yield "the close is not positive", close <= 0
-        yield "the close rounds to zero", np.round(close, PRICE_DECIMALS) == 0
+        yield "the close rounds to zero", stored == 0
         yield "the high is below the low", high < low
         slack = CLOSE_OUTSIDE_RANGE * np.abs(close)
         yield "the close is outside low and high", (close > high + slack) | (close < low - slack)
@@ -112,11 +113,13 @@ def _take(bars: Bars, rows: np.typing.NDArray[np.intp]) -> Bars:
 
 def _rounded(bars: Bars) -> Bars:
     """Round prices as they are stored, so that everything derived from them is the same before and after storage."""
-
-    def rounded(values: Floats) -> Floats:
-        # An infinite price counts as unknown; bars with an infinite close have been refused already.
-        return np.where(np.isfinite(values), np.round(values, PRICE_DECIMALS), np.nan)
-
     return replace(
-        bars, open=rounded(bars.open), high=rounded(bars.high), low=rounded(bars.low), close=rounded(bars.close)
+        bars, open=_stored(bars.open), high=_stored(bars.high), low=_stored(bars.low), close=_stored(bars.close)
     )
+
+
+def _stored(values: Floats) -> Floats:
+    """Return prices as they are stored: rounded, and unknown where infinite or too large to be rounded."""
+    with np.errstate(over="ignore"):
+        rounded = np.round(values, PRICE_DECIMALS)
+    return np.where(np.isfinite(rounded), rounded, np.nan)

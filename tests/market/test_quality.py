@@ -47,6 +47,7 @@ def test_valid_bars_pass_unchanged() -> None:
         ({"close": [10, 10, -3, 10, 10]}, "the close is not positive"),
         ({"close": [10, 10, np.nan, 10, 10]}, "the close is missing or not a number"),
         ({"close": [10, 10, np.inf, 10, 10]}, "the close is missing or not a number"),
+        ({"close": [10, 10, 1e303, 10, 10]}, "the close is missing or not a number"),
         ({"close": [10, 10, 4e-7, 10, 10]}, "the close rounds to zero"),
         ({"high": [11, 11, 8, 11, 11]}, "the high is below the low"),
         ({"close": [10, 10, 11.06, 10, 10]}, "the close is outside low and high"),
