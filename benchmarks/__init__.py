@@ -1,1 +1,1 @@
-"""How fast the plant is: `make bench` prints one table of ratios, each measured side by side in one run."""
+"""How fast the plant is: `make bench` prints one table of comparisons, each measured in the same run."""

@@ -1,4 +1,4 @@
-"""Run the benchmarks, each in a process and a database of its own, and print one table."""
+"""Run each benchmark in its own process and database, and print one table."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def main(
         list[str] | None, typer.Argument(help=f"Some of {', '.join(SCENARIOS)}; all by default.")
     ] = None,
 ) -> None:
-    """Measure speed and memory on a temporary embedded PostgreSQL. Targets that are missed are said, not enforced."""
+    """Measure speed and memory on a temporary embedded PostgreSQL. Missed targets are reported, not enforced."""
     unknown = set(scenarios or ()) - set(SCENARIOS)
     if unknown:
-        raise typer.BadParameter(f"unknown: {', '.join(sorted(unknown))}; choose of {', '.join(SCENARIOS)}")
+        raise typer.BadParameter(f"unknown: {', '.join(sorted(unknown))}; choose from {', '.join(SCENARIOS)}")
     with tempfile.TemporaryDirectory() as folder:
         server = EmbeddedPostgres(Path(folder) / "postgres")
         server.acquire()
@@ -55,7 +55,7 @@ def main(
 
 
 def _measure(server: EmbeddedPostgres, name: str) -> list[Row]:
-    """Run one scenario in a process of its own, so that its memory is its own too."""
+    """Run one scenario in its own process, so that its memory is measured separately."""
     database = Database(server.url(f"bench_{name}"))
     database.create()
     schema.upgrade(database)

@@ -1,4 +1,4 @@
-"""Factors: one night against the usual loop, and a year against a bare COPY."""
+"""Factors: one session against a loop over symbols, and a year against a bare COPY."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from sqlalchemy import text
 
 from benchmarks.generated import LAST, SYMBOLS, calendar, fill_market, last_sessions
-from benchmarks.result import Row, tell
+from benchmarks.result import Row, report
 from closingbell.arrays import Floats
 from closingbell.batch.factors import compute_factors
 from closingbell.calculations.factor_definitions import FACTORS, LONGEST_WINDOW, REGRESSOR_FUNDS, Method
@@ -49,18 +49,18 @@ DIFFERENCES = f"""
 
 
 def one_session(database: Database) -> list[Row]:
-    """Measure one night of 5,000 symbols against a loop over statsmodels and scikit-learn on some of them."""
-    tell(f"(a) generating prices of {SYMBOLS:,} symbols")
+    """Measure one session of 5,000 symbols against a loop with statsmodels and scikit-learn over some of them."""
+    report(f"(a) generating prices of {SYMBOLS:,} symbols")
     fill_market(database, 1)
     night = min(_timed_night(database) for _ in range(3))
-    tell(f"(a) the usual loop on {SAMPLE} of them")
-    loop = UsualLoop(database)
+    report(f"(a) symbol by symbol, {SAMPLE} of them")
+    loop = SymbolLoop(database)
     read, calculated, written = loop.run()
-    mathematics = min(_timed_mathematics(loop.instruments, loop.returns) for _ in range(3))
+    calculation = min(_timed_calculation(loop.instruments, loop.returns) for _ in range(3))
     against = f"statsmodels and scikit-learn, symbol by symbol ({SAMPLE} measured)"
     what = f"13 factors of {SYMBOLS:,} symbols, one session"
     return [
-        _row(f"{what}: mathematics alone", against, mathematics, calculated, {}),
+        _row(f"{what}: calculation only", against, calculation, calculated, {}),
         _row(
             f"{what}: prices read, rows written",
             f"{against}, each reading its prices and inserting its rows",
@@ -79,21 +79,21 @@ def _row(what: str, against: str, seconds: float, per_sample: float, targets: di
 
 def _timed_night(database: Database) -> float:
     with database.transaction() as connection:
-        connection.execute(text(f"TRUNCATE {TABLE}"))  # a night writes a session that is not there yet
+        connection.execute(text(f"TRUNCATE {TABLE}"))  # a nightly batch writes a session that has no rows yet
     began = perf_counter()
     compute_factors(database, [LAST], calendar=calendar())
     return perf_counter() - began
 
 
-def _timed_mathematics(instruments: Instruments, returns: Floats) -> float:
+def _timed_calculation(instruments: Instruments, returns: Floats) -> float:
     unknown = np.full((1, len(instruments)), np.nan)
     began = perf_counter()
     estimate_factors(returns, instruments.symbols, 1, unknown)
     return perf_counter() - began
 
 
-class UsualLoop:
-    """The ordinary way: a query, six regressions, a ridge regression and thirteen inserts for each symbol."""
+class SymbolLoop:
+    """The baseline: a query, six regressions, a ridge regression and twelve inserts for each symbol."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -108,7 +108,7 @@ class UsualLoop:
         self._funds = pd.DataFrame(self.returns, sessions, self.instruments.symbols)[list(REGRESSOR_FUNDS)]
 
     def run(self) -> tuple[float, float, float]:
-        """Return the seconds that reading, calculating and writing took for `SAMPLE` symbols.
+        """Read, calculate and write `SAMPLE` symbols; return the seconds of each.
 
         Raises
         ------
@@ -130,19 +130,19 @@ class UsualLoop:
                 cursor.executemany(INSERT, [(LAST, symbol_id, *row) for row in rows])
                 seconds[2] += perf_counter() - began
             cursor.execute(DIFFERENCES)
-            found = cursor.fetchone()
-            assert found == (SAMPLE * 12, 0), f"the loop and the plant disagree: {found}"
+            rows_and_differences = cursor.fetchone()
+            assert rows_and_differences == (SAMPLE * 12, 0), f"the loop and the plant disagree: {rows_and_differences}"
         return seconds[0], seconds[1], seconds[2]
 
     def _read(self, cursor: psycopg.Cursor[Any], symbol_id: int) -> pd.Series:
-        found = cursor.execute(SELECT, (symbol_id, self._window[0].item()))
-        frame = pd.DataFrame(found.fetchall(), columns=["session", "adj_close"])
+        closes = cursor.execute(SELECT, (symbol_id, self._window[0].item()))
+        frame = pd.DataFrame(closes.fetchall(), columns=["session", "adj_close"])
         index = pd.DatetimeIndex(frame["session"])
         return pd.Series(frame["adj_close"].to_numpy(), index).reindex(pd.DatetimeIndex(self._window))
 
 
 def _one_symbol(returns: pd.Series, funds: pd.DataFrame) -> list[tuple[float | int | None, ...]]:
-    """Return (factor, beta, standard error, t, r squared, observations) of all factors but the provider's own."""
+    """Return (factor, beta, standard error, t, r squared, observations) of all factors but the provider's beta."""
     rows: list[tuple[float | int | None, ...]] = []
     for factor in FACTORS:
         if factor.method in {Method.OLS_MARKET, Method.OLS_IR, Method.SPREAD}:
@@ -175,11 +175,11 @@ def _styles(returns: pd.Series, funds: pd.DataFrame) -> list[tuple[float | int |
 
 
 def one_year(database: Database) -> list[Row]:
-    """Measure a backfill of 250 sessions, mathematics and writes, against a bare COPY of the same rows."""
-    tell(f"(b) generating prices of {SYMBOLS:,} symbols")
+    """Measure a backfill of 250 sessions, calculation and writes, against a bare COPY of the same rows."""
+    report(f"(b) generating prices of {SYMBOLS:,} symbols")
     fill_market(database, YEAR)
     sessions = last_sessions(YEAR)
-    tell(f"(b) {YEAR} sessions in runs of {SESSIONS_PER_RUN}")
+    report(f"(b) {YEAR} sessions in runs of {SESSIONS_PER_RUN}")
     seconds = _timed_backfill(database, sessions)
     with tempfile.TemporaryFile() as rows, database.transaction() as connection:
         statement = f"COPY (SELECT * FROM {TABLE}) TO STDOUT (FORMAT BINARY)"
@@ -187,10 +187,10 @@ def one_year(database: Database) -> list[Row]:
             for block in copy:
                 rows.write(block)
         count = connection.execute(text(f"SELECT count(*) FROM {TABLE}")).scalar_one()
-        tell(f"(b) a bare COPY of the same {count:,} rows")
+        report(f"(b) a bare COPY of the same {count:,} rows")
         bare = _timed_copy(database, rows, f"CREATE TABLE bare AS SELECT * FROM {TABLE} WITH NO DATA")
         alike = _timed_copy(database, rows, f"CREATE TABLE bare (LIKE {TABLE} INCLUDING ALL)")
-    what = f"factors of {SYMBOLS:,} symbols on {YEAR} sessions, {count:,} rows: mathematics and writes"
+    what = f"factors of {SYMBOLS:,} symbols on {YEAR} sessions, {count:,} rows: calculation and writes"
     return [
         Row(
             what=what,

@@ -1,4 +1,4 @@
-"""A market and portfolios of any size, the same for the same seed."""
+"""Generate a market and portfolios of any size, the same for the same seed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SEED = 20221228
 LAST = date(2022, 12, 28)
 SYMBOLS = 5_000
 HISTORY = 252
-"""Sessions before the first one that is computed."""
+"""Sessions with prices before the first computed one."""
 
 POSITIONS = 34
 SHORT_SHARE, PRIVATE_SHARE, OPTION_SHARE = 0.05, 0.02, 0.03
@@ -38,7 +38,7 @@ def last_sessions(count: int) -> list[date]:
 
 
 def fill_market(database: Database, sessions: int) -> None:
-    """Write `SYMBOLS` symbols, the regressor funds among them, with prices for `sessions` and the history they need."""
+    """Write `SYMBOLS` symbols, the regressor funds included, with prices for `sessions` and the history they need."""
     days = calendar()
     window = days.session_array(days.offset(LAST, 1 - sessions - HISTORY), LAST)
     names = [*REGRESSOR_FUNDS, *(f"S{number:04}" for number in range(SYMBOLS - len(REGRESSOR_FUNDS)))]
@@ -51,7 +51,7 @@ def fill_market(database: Database, sessions: int) -> None:
 
 
 def _closes(sessions: int) -> Floats:
-    """Return closes (T, N) that follow one market; one symbol in fifty is young, one in fifty has gaps."""
+    """Return closes (T, N) that follow one market; one symbol in fifty starts late, one in fifty has gaps."""
     random = np.random.default_rng(SEED)
     market = random.normal(0.0004, 0.011, sessions)
     beta = random.uniform(0.3, 1.8, SYMBOLS)
@@ -123,9 +123,9 @@ def fill_portfolios(database: Database, count: int) -> None:
 
 
 def _fill_contracts(database: Database) -> Ints:
-    """Write option contracts with a price on every session; return their keys."""
+    """Write option contracts with a price on every session; return their ids."""
     with database.transaction() as connection:
-        found = connection.execute(
+        inserted = connection.execute(
             text(
                 "INSERT INTO symbol_universe (symbol, kind, status, underlying_id, expiration, strike, is_call) "
                 "SELECT 'O' || id, 'option', 'active', id, date '2023-12-15', 100, true FROM symbol_universe "
@@ -133,7 +133,7 @@ def _fill_contracts(database: Database) -> Ints:
             ),
             {"n": CONTRACTS},
         )
-        ids = np.array(sorted(found.scalars()))
+        ids = np.array(sorted(inserted.scalars()))
     sessions = np.array(last_sessions(HISTORY + 5), dtype="datetime64[D]")
     _write_prices(database, sessions, ids, np.full((len(sessions), len(ids)), 4.25))
     return ids

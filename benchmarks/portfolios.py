@@ -1,4 +1,4 @@
-"""Portfolios: snapshots and exposures of many for one session, against a loop over them."""
+"""Snapshots and exposures of many portfolios for one session, against a loop over portfolios."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.generated import HISTORY, LAST, POSITIONS, calendar, fill_market, fill_portfolios
-from benchmarks.result import Row, tell
+from benchmarks.result import Row, report
 from closingbell.batch.factors import compute_factors
 from closingbell.batch.portfolios import compute_exposures, compute_snapshots
 from closingbell.repositories.database import Database, driver
@@ -30,16 +30,16 @@ BETAS = """
 
 def portfolios(database: Database, count: int) -> list[Row]:
     """Measure snapshots and exposures of `count` portfolios for one session, a year after their inception."""
-    tell(f"(c) generating {count:,} portfolios of {POSITIONS} positions")
+    report(f"(c) generating {count:,} portfolios of {POSITIONS} positions")
     fill_market(database, HISTORY + 5)
     fill_portfolios(database, count)
     compute_factors(database, [LAST], calendar=calendar())
-    tell(f"(c) snapshots and exposures of {count:,} portfolios")
+    report(f"(c) snapshots and exposures of {count:,} portfolios")
     began = perf_counter()
     compute_snapshots(database, [LAST], calendar=calendar())
     compute_exposures(database, [LAST], calendar=calendar())
     seconds = perf_counter() - began
-    per_portfolio = _usual_loop(database)
+    per_portfolio = _portfolio_loop(database)
     limit = LIMITS.get(count, np.inf)
     return [
         Row(
@@ -53,17 +53,18 @@ def portfolios(database: Database, count: int) -> list[Row]:
     ]
 
 
-def _usual_loop(database: Database) -> float:
+def _portfolio_loop(database: Database) -> float:
     """Value some portfolios and add up their exposures one at a time; return seconds per portfolio.
 
-    It does less than the plant: no path since the inception, so neither cash nor P&L, and it writes nothing.
+    It does less than the plant: it does not follow the path since the inception, computes neither cash nor P&L, and
+    writes nothing.
     """
     with database.transaction() as connection, driver(connection).cursor() as cursor:
         keys = [key for (key,) in cursor.execute("SELECT id FROM portfolios ORDER BY id LIMIT %s", (SAMPLE,))]
         began = perf_counter()
         for key in keys:
-            found = cursor.execute(LOTS, {"session": LAST, "portfolio": key})
-            lots = pd.DataFrame(found.fetchall(), columns=[column.name for column in found.description or ()])
+            positions = cursor.execute(LOTS, {"session": LAST, "portfolio": key})
+            lots = pd.DataFrame(positions.fetchall(), columns=[column.name for column in positions.description or ()])
             price = lots["close"].where(lots["investment_class"] != "PRIVATE", lots["entry_price"])
             size = np.where(lots["investment_class"] == "OPTIONS", 100, 1)
             lots["value"] = lots["quantity"] * price * size

@@ -1,4 +1,4 @@
-"""What one benchmark has found."""
+"""The result of one benchmark."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 
 def peak_megabytes() -> int:
-    """Return the most memory that this process has held, in MiB."""
+    """Return the peak memory of this process in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
@@ -19,15 +19,15 @@ class Row:
     Parameters
     ----------
     what, against : str
-        What is measured, and what it is compared with.
+        What is measured, and what it is compared with; for display.
     seconds, baseline : float
-        How long both took; the baseline is scaled to the same amount of work.
+        Duration of both; the baseline is scaled to the same amount of work.
     ratio : str
-        The comparison in words: how many times faster, or slower.
+        The comparison for display: how many times faster or slower.
     targets : dict of str to bool
-        By target: whether it is met.
+        Whether each target is met.
     megabytes : int
-        Peak memory of the process that measured.
+        Peak memory of the measuring process, in MiB.
     """
 
     what: str
@@ -39,6 +39,6 @@ class Row:
     megabytes: int = field(default_factory=peak_megabytes)
 
 
-def tell(line: str) -> None:
-    """Report progress beside the results."""
+def report(line: str) -> None:
+    """Write a line of progress to the error stream, apart from the results."""
     print(line, file=sys.stderr, flush=True)

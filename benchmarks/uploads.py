@@ -23,7 +23,7 @@ import numpy as np
 from sqlalchemy import text
 
 from benchmarks.generated import LAST, calendar
-from benchmarks.result import Row, tell
+from benchmarks.result import Row, report
 from closingbell import accounts
 from closingbell.accounts import Uploader
 from closingbell.batch.onboarding import Onboarding
@@ -81,7 +81,7 @@ def _prepared(database: Database, home: Path) -> tuple[dict[str, str], list[int]
         "CLOSINGBELL_WEBSERVER_PORT": str(ports[0]),
         "CLOSINGBELL_API_PORT": str(ports[1]),
     }
-    tell("(d) setting up an install of the demo")
+    report("(d) setting up an install of the demo")
     first = calendar().offset(LAST, -4).isoformat()
     for command in (["init"], ["run", "--from", first, "--to", LAST.isoformat()]):
         subprocess.run([PROGRAM, *command], env=environment, check=True, stdout=subprocess.DEVNULL)
@@ -143,7 +143,7 @@ def _file(symbols: Sequence[str]) -> bytes:
 
 
 def _known(database: Database, client: httpx.Client) -> Iterator[Row]:
-    tell(f"(d) {REQUESTS} uploads of {len(KNOWN)} known symbols")
+    report(f"(d) {REQUESTS} uploads of {len(KNOWN)} known symbols")
     seconds = [_upload(client, KNOWN)[1] for _ in range(REQUESTS)]
     bare = [_in_process(database) for _ in range(REQUESTS)]
     for quantile in (50, 95):
@@ -171,7 +171,7 @@ def _in_process(database: Database) -> float:
 
 
 def _at_once(client: httpx.Client) -> Iterator[Row]:
-    tell(f"(d) {AT_ONCE} uploads at once")
+    report(f"(d) {AT_ONCE} uploads at once")
     with ThreadPoolExecutor(AT_ONCE) as pool:
         began = perf_counter()
         seconds = [each for _, each in pool.map(lambda _: _upload(client, KNOWN), range(AT_ONCE))]
@@ -188,7 +188,7 @@ def _at_once(client: httpx.Client) -> Iterator[Row]:
 
 def _new(database: Database, client: httpx.Client, alone: dict[int, list[float]]) -> Iterator[Row]:
     for number, bare in alone.items():
-        tell(f"(d) {TRIALS} uploads of {number} new symbols")
+        report(f"(d) {TRIALS} uploads of {number} new symbols")
         seconds = []
         for _ in range(TRIALS):
             _await_idle(client)

@@ -1,4 +1,4 @@
-"""Array types shared by the mathematics: T sessions by N symbols, oldest first."""
+"""Array types of the calculations; a price array holds T sessions by N symbols, oldest first."""
 
 from __future__ import annotations
 

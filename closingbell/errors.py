@@ -1,8 +1,8 @@
-"""Errors that a person can act on."""
+"""Errors whose messages say what to do."""
 
 
 class ClosingBellError(Exception):
-    """A failure whose message tells the reader what is wrong and what to do about it.
+    """A failure whose message says what is wrong and what to do about it.
 
     Parameters
     ----------
@@ -13,14 +13,14 @@ class ClosingBellError(Exception):
     """
 
     transient = False
-    """Whether trying again can help."""
+    """Whether a retry can help."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(f"{message}. {hint}" if hint else message)
 
 
 class ConfigurationError(ClosingBellError):
-    """A setting, an argument or the environment is wrong; trying again without a change is pointless."""
+    """A setting, an argument or the environment is wrong; a retry without a change cannot help."""
 
 
 class DatabaseError(ClosingBellError):
@@ -34,13 +34,13 @@ class BatchError(ClosingBellError):
 
 
 class ProviderError(BatchError):
-    """The market-data provider fails as a whole, in a way that can pass."""
+    """The market-data provider fails for all symbols, for a reason that may pass."""
 
     transient = True
 
 
 class NotFoundError(ClosingBellError):
-    """There is no such row, or it is somebody else's."""
+    """There is no such row, or it belongs to another user."""
 
 
 class ConflictError(ClosingBellError):

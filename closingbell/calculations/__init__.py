@@ -1,1 +1,1 @@
-"""The mathematics: pure functions from arrays to arrays."""
+"""The calculations: pure functions from arrays to arrays."""

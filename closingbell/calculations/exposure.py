@@ -1,8 +1,8 @@
-"""Factor exposures: what the positions of a portfolio add up to, factor by factor.
+"""Factor exposures of portfolios and of their positions.
 
 ``exposure_dollar = sum(value x beta)`` and ``exposure_value = exposure_dollar / NAV``, with the betas of the same
-session, clipped to `BETA_LIMIT`. A position without a beta (an option, a private asset, an unpriced one, a symbol
-whose beta is NULL) is left out, and `coverage` says how much of the gross value that leaves.
+session, clipped to `BETA_LIMIT`. A position without a beta (an option, a private asset, an unpriced position, a symbol
+whose beta is NULL) is left out; `coverage` is the share of the gross value that has a beta.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from closingbell.arrays import Bools, Floats, Ints
+from closingbell.calculations.money import CENTS
+from closingbell.calculations.ratios import ratio
 
 BETA_LIMIT = 5.0
-"""Betas beyond this are estimation accidents; they count as the limit."""
+"""A larger beta is taken for an estimation error and counts as the limit."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,9 @@ class PricedLots:
     portfolio : int64 (P,)
         Row of the portfolio; ascending.
     column : int64 (P,)
-        Column of the betas; any number where not `eligible`.
+        Column of the betas; not used where not `eligible`.
     eligible : bool (P,)
-        The lot is of a class that has betas and has a column: neither an option nor a private asset.
+        The lot can have a beta: it has a column and is neither an option nor a private asset.
     value : int64 (P, S)
         Cents; 0 where not `priced`.
     priced : bool (P, S)
@@ -95,7 +97,7 @@ def position_exposures(lots: PricedLots, nav: Ints, betas: Floats) -> PositionEx
     Returns
     -------
     PositionExposures
-        Dense: for many lots, call it for few sessions at a time.
+        Arrays of P x S x F; with many lots, compute few sessions at a time.
     """
     sessions, factors, _ = betas.shape
     dollar = np.empty((len(lots.portfolio), sessions, factors))
@@ -109,8 +111,8 @@ def position_exposures(lots: PricedLots, nav: Ints, betas: Floats) -> PositionEx
 def factor_exposures(lots: PricedLots, nav: Ints, betas: Floats) -> FactorExposures:
     """Compute the exposure of every portfolio to every factor.
 
-    Each sum is taken in the order of the lots: a portfolio's figures are the same to the bit whatever other
-    portfolios are computed along with it, and equal the running sum of its positions'.
+    Each sum is taken in the order of the lots. A portfolio's exposures are therefore the same to the bit whatever
+    other portfolios are computed with it, and equal the running sum of its positions' exposures.
 
     Parameters
     ----------
@@ -139,13 +141,13 @@ def factor_exposures(lots: PricedLots, nav: Ints, betas: Floats) -> FactorExposu
             total = np.bincount(owner, _dollars(lots, session, beta)[known], minlength=count)
             at = (slice(None), session, factor)
             dollar[at] = np.where(np.bincount(owner, minlength=count) > 0, total, np.nan)
-            coverage[at] = _ratio(_gross(lots, session, known, count), gross)
+            coverage[at] = ratio(_gross(lots, session, known, count), gross)
             clipped[at] = np.bincount(lots.portfolio[np.abs(beta) > BETA_LIMIT], minlength=count)
     return FactorExposures(dollar=dollar, value=_share_of_nav(dollar, nav), coverage=coverage, clipped=clipped)
 
 
 def _lot_betas(lots: PricedLots, session: int, betas: Floats) -> Floats:
-    """Look up the unclipped beta of each lot (P,) among those of one factor (N,), NaN for lots left out."""
+    """Return the unclipped beta of each lot (P,) from those of one factor (N,); NaN for lots that are left out."""
     beta = np.full(len(lots.portfolio), np.nan)
     use = np.flatnonzero(lots.eligible & lots.priced[:, session])
     beta[use] = betas[lots.column[use]]
@@ -153,24 +155,17 @@ def _lot_betas(lots: PricedLots, session: int, betas: Floats) -> Floats:
 
 
 def _dollars(lots: PricedLots, session: int, beta: Floats) -> Floats:
-    """Multiply the lots' values by their clipped betas; returns dollars (P,)."""
-    return lots.value[:, session] * np.clip(beta, -BETA_LIMIT, BETA_LIMIT) / 100
+    """Multiply the lots' values by their clipped betas; return dollars (P,)."""
+    return lots.value[:, session] * np.clip(beta, -BETA_LIMIT, BETA_LIMIT) / CENTS
 
 
 def _gross(lots: PricedLots, session: int, mask: Bools, count: int) -> Ints:
-    """Sum the absolute values of the lots in `mask` by portfolio; returns cents (count,)."""
+    """Sum the absolute values of the lots in `mask` by portfolio; return cents (count,)."""
     gross = np.zeros(count, dtype=np.int64)
     np.add.at(gross, lots.portfolio[mask], np.abs(lots.value[mask, session]))
     return gross
 
 
 def _share_of_nav(dollar: Floats, nav: Ints) -> Floats:
-    """Divide dollars (., S, F) by NAV (., S) in cents; NaN unless NAV > 0."""
-    return _ratio(dollar, (nav / 100)[:, :, None])
-
-
-def _ratio(part: Ints | Floats, whole: Ints | Floats) -> Floats:
-    """Divide, giving NaN where the whole is not positive."""
-    result = np.full(np.broadcast_shapes(part.shape, whole.shape), np.nan)
-    np.divide(part, whole, out=result, where=whole > 0)
-    return result
+    """Divide dollars (n, S, F) by NAV (n, S) in cents; NaN unless NAV > 0."""
+    return ratio(dollar, (nav / CENTS)[:, :, None])

@@ -1,4 +1,4 @@
-"""The thirteen factors: what each one measures, against which funds, over which window."""
+"""The thirteen factors: the method, the funds and the window of each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Method(StrEnum):
-    """How a factor's beta comes about."""
+    """How a factor's beta is estimated."""
 
     OLS_MARKET = "ols_market"
     PROVIDER = "provider"
@@ -23,14 +23,14 @@ class FactorDefinition:
     Parameters
     ----------
     order : int
-        Its identity in the warehouse and its place in every listing.
+        Its key in the database and its place in every list.
     name, kind : str
-        For people; the kind is market, macro, style or spread.
+        For display; the kind is market, macro, style or spread.
     method : Method
     regressors : tuple of str
-        The funds whose returns explain the symbol's: one, or two whose difference does (a spread), or none.
+        The funds on whose returns the symbol's are regressed: one, or two whose difference is taken, or none.
     window, minimum : int or None
-        Sessions looked back at, and the observations without which there is no estimate.
+        Number of sessions in the window, and the fewest observations that allow an estimate.
     """
 
     order: int

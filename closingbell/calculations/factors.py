@@ -1,34 +1,32 @@
-"""Factor betas of every symbol and session at once.
+"""Factor betas of all symbols and sessions at once.
 
-Each regression rests on window sums (observations, sums, sums of products) of the symbol's and the regressor's
-returns. The sums are built by adding one session after the other over whole arrays of symbols and sessions, always
-in the same order, so that a symbol's numbers are the same to the last bit whichever other symbols are computed with
-it and whichever other sessions the call covers. A running sum or a matrix product would be faster to write and would
-keep neither promise.
+Each regression is computed from window sums (observations, sums, sums of products) of the symbol's and the
+regressors' returns, see `closingbell.calculations.windows`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
 
 from closingbell.arrays import Bools, Floats, Ints
 from closingbell.calculations.factor_definitions import FACTORS, FactorDefinition, Method
+from closingbell.calculations.windows import last_rows, window_sums
 
 RIDGE_ALPHA = 1.0
 FULL_HISTORY_SHARE = 0.9
 CELLS = 1 << 17
-"""Sessions x symbols computed at a time: a block's sums stay in the processor's cache."""
+"""Sessions x symbols computed at a time, so that the sums of a block stay in the processor's cache."""
 
 RELATIVE_ZERO = 1e-12
-"""A centred sum of squares below this share of the raw one is rounding noise: the series does not vary."""
+"""A centred sum of squares below this share of the raw one is rounding error: the series does not vary."""
 
 
 class Quality(IntEnum):
-    """How far an estimate can be relied on."""
+    """What an estimate is based on."""
 
     FULL_HISTORY = 0
     LIMITED_HISTORY = 1
@@ -38,15 +36,15 @@ class Quality(IntEnum):
 
 @dataclass(frozen=True)
 class FactorEstimates:
-    """Betas with what they rest on; S sessions by N symbols by F factors, in the order of the definitions.
+    """Betas and their statistics for S sessions, N symbols and F factors, in the order of the definitions.
 
     Parameters
     ----------
     beta, std_error, t_stat, r_squared : ndarray of float64, shape (S, N, F)
         NaN where unknown.
     observations : ndarray of int64, shape (S, N, F)
-        Sessions on which both the symbol's and the regressors' returns are known; -1 where nobody says (the
-        provider's own beta).
+        Sessions on which both the symbol's and the regressors' returns are known; -1 where unknown (the provider's
+        own beta).
     quality : ndarray of int64, shape (S, N, F)
         Values of `Quality`.
     """
@@ -60,7 +58,7 @@ class FactorEstimates:
 
     @classmethod
     def unknown(cls, sessions: int, symbols: int, factors: int) -> FactorEstimates:
-        """Return estimates of which nothing is known yet."""
+        """Return estimates with all values unknown, to be filled in."""
         shape = (sessions, symbols, factors)
         beta, std_error, t_stat, r_squared = (np.full(shape, np.nan) for _ in range(4))
         return cls(
@@ -74,7 +72,7 @@ class FactorEstimates:
 
     def first(self, count: int) -> FactorEstimates:
         """Return the estimates of the first symbols."""
-        return FactorEstimates(*(getattr(self, field.name)[:, :count] for field in fields(self)))
+        return FactorEstimates(**{name: values[:, :count] for name, values in vars(self).items()})
 
 
 def simple_returns(adj_close: Floats) -> Floats:
@@ -100,11 +98,11 @@ def estimate_factors(
     Parameters
     ----------
     returns : ndarray of float64, shape (T, N)
-        Simple returns, NaN where unknown. Windows that reach back before the first row meet unknown returns.
+        Simple returns, NaN where unknown. Returns before the first row count as unknown.
     symbols : sequence of str, length N
-        Names of the columns. A regressor fund that is not among them is unknown throughout.
+        Names of the columns. A regressor fund that is not among them has no known return.
     sessions : int
-        How many sessions S at the end of the array to estimate.
+        Number S of sessions at the end of `returns` to estimate.
     provider_beta : ndarray of float64, shape (S, N)
         The market-data provider's own betas as they were known on each session.
     factors : sequence of FactorDefinition, length F
@@ -115,68 +113,59 @@ def estimate_factors(
         Arrays of shape (S, N, F).
     """
     longest = max(factor.window or 0 for factor in factors)
-    missing = max(0, longest + sessions - 1 - len(returns))
-    rows = np.concatenate([np.full((missing, returns.shape[1]), np.nan), returns])[-(longest + sessions - 1) :]
-    funds = {name: rows[:, index] for index, name in enumerate(symbols)}
-    unknown = np.full(len(rows), np.nan)
-
+    rows = last_rows(returns, longest + sessions - 1)
+    funds = _Funds(rows, symbols)
     result = FactorEstimates.unknown(sessions, len(symbols), len(factors))
-    complete = np.isfinite(rows).all(axis=0)
-    width = max(1, CELLS // sessions)
-    for whole in (True, False):
-        columns = np.flatnonzero(complete == whole)
-        for start in range(0, len(columns), width):
-            block = columns[start : start + width]
-            _estimate_block(rows, block, whole, sessions, factors, funds, unknown, result)
+    for block in _blocks(rows, sessions):
+        _estimate_block(block, factors, funds, result)
     _fill_provider(factors, provider_beta, result)
     _mark_proxies(factors, symbols, result)
     return result
 
 
-def _estimate_block(
-    rows: Floats,
-    block: Ints,
-    whole: bool,  # noqa: FBT001
-    sessions: int,
-    factors: Sequence[FactorDefinition],
-    funds: dict[str, Floats],
-    unknown: Floats,
-    result: FactorEstimates,
-) -> None:
-    """Estimate all regressions of one block of symbols and store them in `result`."""
-    returns = _Returns(rows[:, block], complete=whole, sessions=sessions)
-    ridge = [index for index, factor in enumerate(factors) if factor.method is Method.RIDGE]
-    if ridge:
-        panel = np.column_stack([funds.get(factors[i].regressors[0], unknown) for i in ridge])
-        betas, r_squared, observations = _ridge(panel, returns, factors[ridge[0]].window or 0)
-        for index, beta in zip(ridge, betas, strict=True):
-            nothing = np.full_like(beta, np.nan)
-            _store(result, block, index, factors[index], (beta, nothing, nothing, r_squared), observations)
-    for index, factor in enumerate(factors):
-        if factor.method in {Method.OLS_MARKET, Method.OLS_IR, Method.SPREAD}:
-            legs = [funds.get(name, unknown) for name in factor.regressors]
-            regressor = legs[0] if len(legs) == 1 else legs[0] - legs[1]
-            estimates, observations = _ols(regressor, returns, factor.window or 0)
-            _store(result, block, index, factor, estimates, observations)
+class _Funds:
+    """The returns (T,) of the regressor funds; NaN throughout for a fund that is not among the symbols."""
+
+    def __init__(self, returns: Floats, symbols: Sequence[str]) -> None:
+        self._returns = {name: returns[:, column] for column, name in enumerate(symbols)}
+        self._unknown = np.full(len(returns), np.nan)
+
+    def regressor(self, factor: FactorDefinition) -> Floats:
+        """Return the returns of the factor's fund, or the difference of its two funds' returns."""
+        legs = [self._returns.get(name, self._unknown) for name in factor.regressors]
+        return legs[0] if len(legs) == 1 else legs[0] - legs[1]
 
 
-class _Returns:
-    """The returns of one block of symbols, with the window sums that several regressions share."""
+class _Block:
+    """The returns of some symbols (T, n), with the window sums that several regressions share.
 
-    def __init__(self, values: Floats, *, complete: bool, sessions: int) -> None:
+    Parameters
+    ----------
+    columns : ndarray of int64, shape (n,)
+        Columns of the symbols among all symbols.
+    values : ndarray of float64, shape (T, n)
+        Their returns.
+    complete : bool
+        Whether all these returns are known.
+    sessions : int
+        Number S of sessions to estimate.
+    """
+
+    def __init__(self, columns: Ints, values: Floats, *, complete: bool, sessions: int) -> None:
+        self.columns = columns
+        self.complete = complete
         self.known = np.isfinite(values)
         self.values = np.where(self.known, values, 0.0)
-        self.complete = complete
-        self.sessions = sessions
+        self._sessions = sessions
         self._own: dict[tuple[int, bytes], tuple[Floats, Floats]] = {}
 
     def pairs(self, regressors_known: Bools) -> Bools:
-        """Return where both sides are known, shape (T, N), or (T, 1) where that is the same for all symbols."""
+        """Return where both sides are known, shape (T, n), or (T, 1) where that is the same for all symbols."""
         column = regressors_known[:, None]
         return column if self.complete else column & self.known
 
     def own_sums(self, window: int, regressors_known: Bools) -> tuple[Floats, Floats]:
-        """Return the sums of y and y² over the pairs of each window, shape (S, N)."""
+        """Return the sums of y and y² over the pairs of each window, shape (S, n)."""
         key = (window, regressors_known.tobytes())
         if key not in self._own:
             y = np.where(regressors_known[:, None], self.values, 0.0)
@@ -184,29 +173,51 @@ class _Returns:
         return self._own[key]
 
     def window_sums(self, values: Floats, window: int) -> Floats:
-        """Return the sums over the `window` rows that end at each of the last S rows, shape (S, columns)."""
-        start = len(values) - self.sessions - window + 1
-        total = np.zeros((self.sessions, values.shape[1]))
-        for row in range(start, start + window):
-            total += values[row : row + self.sessions]
-        return total
+        """Return the sums of `values` (T, columns) over the windows of the last S rows, shape (S, columns)."""
+        return window_sums(values, window, self._sessions)
 
 
-def _ols(regressor: Floats, returns: _Returns, window: int) -> tuple[tuple[Floats, ...], Floats]:
+def _blocks(returns: Floats, sessions: int) -> Iterator[_Block]:
+    """Cut the symbols into blocks of about `CELLS`; symbols without gaps form blocks of their own."""
+    complete = np.isfinite(returns).all(axis=0)
+    width = max(1, CELLS // sessions)
+    for is_complete in (True, False):
+        columns = np.flatnonzero(complete == is_complete)
+        for start in range(0, len(columns), width):
+            block = columns[start : start + width]
+            yield _Block(block, returns[:, block], complete=is_complete, sessions=sessions)
+
+
+def _estimate_block(block: _Block, factors: Sequence[FactorDefinition], funds: _Funds, result: FactorEstimates) -> None:
+    """Estimate all regressions of one block of symbols and store them in `result`."""
+    ridge = [index for index, factor in enumerate(factors) if factor.method is Method.RIDGE]
+    if ridge:
+        panel = np.column_stack([funds.regressor(factors[index]) for index in ridge])
+        betas, r_squared, observations = _ridge(panel, block, factors[ridge[0]].window or 0)
+        for index, beta in zip(ridge, betas, strict=True):
+            unknown = np.full_like(beta, np.nan)
+            _store(result, block.columns, index, factors[index], (beta, unknown, unknown, r_squared), observations)
+    for index, factor in enumerate(factors):
+        if factor.method in {Method.OLS_MARKET, Method.OLS_IR, Method.SPREAD}:
+            estimates, observations = _ols(funds.regressor(factor), block, factor.window or 0)
+            _store(result, block.columns, index, factor, estimates, observations)
+
+
+def _ols(regressor: Floats, block: _Block, window: int) -> tuple[tuple[Floats, ...], Floats]:
     """Regress y on one x with an intercept; classical standard errors with n - 2 degrees of freedom.
 
-    Returns (beta, std_error, t_stat, r_squared) and the number of observations, each of shape (S, N).
+    Returns (beta, std_error, t_stat, r_squared) and the number of observations, each of shape (S, n).
     """
     known = np.isfinite(regressor)
-    pairs = returns.pairs(known)
+    pairs = block.pairs(known)
     x = np.where(pairs, np.where(known, regressor, 0.0)[:, None], 0.0)
-    n = returns.window_sums(pairs.astype(np.float64), window)
-    sum_x, sum_xx = returns.window_sums(x, window), returns.window_sums(x * x, window)
-    sum_xy = returns.window_sums(x * returns.values, window)
-    sum_y, sum_yy = returns.own_sums(window, known)
+    n = block.window_sums(pairs.astype(np.float64), window)
+    sum_x, sum_xx = block.window_sums(x, window), block.window_sums(x * x, window)
+    sum_xy = block.window_sums(x * block.values, window)
+    sum_y, sum_yy = block.own_sums(window, known)
     with np.errstate(divide="ignore", invalid="ignore"):
-        sxx, sxy = _centred(sum_xx, sum_x, sum_x, n), sum_xy - sum_x * sum_y / n
-        syy = _centred(sum_yy, sum_y, sum_y, n)
+        sxx, sxy = _centred(sum_xx, sum_x, n), sum_xy - sum_x * sum_y / n
+        syy = _centred(sum_yy, sum_y, n)
         beta = sxy / sxx
         residual = np.maximum(syy - beta * sxy, 0.0)
         std_error = np.sqrt(residual / (n - 2.0) / sxx)
@@ -216,33 +227,32 @@ def _ols(regressor: Floats, returns: _Returns, window: int) -> tuple[tuple[Float
     return tuple(np.where(np.isfinite(value), value, np.nan) for value in estimates), np.broadcast_to(n, beta.shape)
 
 
-def _centred(products: Floats, left: Floats, right: Floats, n: Floats) -> Floats:
-    """Return the centred sum of squares, NaN where the series does not vary."""
-    centred = products - left * right / n
-    return np.where(centred > RELATIVE_ZERO * products, centred, np.nan)
+def _centred(squares: Floats, total: Floats, n: Floats) -> Floats:
+    """Return the centred sum of squares from the raw one, the sum and the count; NaN where the series does not vary."""
+    centred = squares - total * total / n
+    return np.where(centred > RELATIVE_ZERO * squares, centred, np.nan)
 
 
-def _ridge(panel: Floats, returns: _Returns, window: int) -> tuple[list[Floats], Floats, Floats]:
+def _ridge(panel: Floats, block: _Block, window: int) -> tuple[list[Floats], Floats, Floats]:
     """Regress y on all columns of `panel` (T, K) together, with a penalty on the standardised coefficients.
 
-    Returns the K coefficients in raw units, the joint r_squared and the number of observations, each (S, N).
+    Returns the K coefficients in raw units, the joint r_squared and the number of observations, each (S, n).
     """
     known = np.asarray(np.isfinite(panel).all(axis=1))
-    pairs = returns.pairs(known)
+    pairs = block.pairs(known)
     xs = [np.where(pairs, np.where(known, column, 0.0)[:, None], 0.0) for column in panel.T]
-    n = returns.window_sums(pairs.astype(np.float64), window)
-    sums = [returns.window_sums(x, window) for x in xs]
-    sum_y, sum_yy = returns.own_sums(window, known)
+    n = block.window_sums(pairs.astype(np.float64), window)
+    sums = [block.window_sums(x, window) for x in xs]
+    sum_y, sum_yy = block.own_sums(window, known)
     count = len(xs)
     with np.errstate(divide="ignore", invalid="ignore"):
-        syy = _centred(sum_yy, sum_y, sum_y, n)
+        syy = _centred(sum_yy, sum_y, n)
         sxy = [
-            returns.window_sums(x * returns.values, window) - total * sum_y / n
-            for x, total in zip(xs, sums, strict=True)
+            block.window_sums(x * block.values, window) - total * sum_y / n for x, total in zip(xs, sums, strict=True)
         ]
-        products = {(i, j): returns.window_sums(xs[i] * xs[j], window) for i in range(count) for j in range(i + 1)}
+        products = {(i, j): block.window_sums(xs[i] * xs[j], window) for i in range(count) for j in range(i + 1)}
         sxx = {(i, j): total - sums[i] * sums[j] / n for (i, j), total in products.items()}
-        scales = [np.sqrt(_centred(products[i, i], sums[i], sums[i], n) / n) for i in range(count)]
+        scales = [np.sqrt(_centred(products[i, i], sums[i], n) / n) for i in range(count)]
         matrix = {(i, j): value / (scales[i] * scales[j]) for (i, j), value in sxx.items()}
         for i in range(count):
             matrix[i, i] = matrix[i, i] + RIDGE_ALPHA
@@ -259,8 +269,8 @@ def _ridge(panel: Floats, returns: _Returns, window: int) -> tuple[list[Floats],
 def _solve(matrix: dict[tuple[int, int], Floats], right: list[Floats]) -> list[Floats]:
     """Solve many small symmetric positive definite systems at once by Cholesky's method.
 
-    Element by element over whole arrays rather than through LAPACK, since a library may order its sums
-    differently from one shape to the next.
+    The elements are computed one by one, each for all systems, and not by LAPACK: a library may order its sums
+    differently for arrays of different shapes.
     """
     size = len(right)
     lower: dict[tuple[int, int], Floats] = {}
@@ -293,7 +303,7 @@ def _store(
     estimates: tuple[Floats, ...],
     observations: Floats,
 ) -> None:
-    """Put one factor's estimates into the result, withholding those that rest on too little."""
+    """Store one factor's estimates in `result`, except those with too few observations."""
     window, minimum = factor.window or 0, factor.minimum or 0
     beta = estimates[0]
     enough = (observations >= minimum) & np.isfinite(beta)
@@ -308,7 +318,7 @@ def _store(
 
 
 def _fill_provider(factors: Sequence[FactorDefinition], provider_beta: Floats, result: FactorEstimates) -> None:
-    """Take over the provider's own betas; on how many observations they rest, it does not say."""
+    """Store the provider's own betas; their number of observations is unknown."""
     for index, factor in enumerate(factors):
         if factor.method is Method.PROVIDER:
             result.beta[:, :, index] = provider_beta
@@ -319,7 +329,7 @@ def _fill_provider(factors: Sequence[FactorDefinition], provider_beta: Floats, r
 
 
 def _mark_proxies(factors: Sequence[FactorDefinition], symbols: Sequence[str], result: FactorEstimates) -> None:
-    """Give each fund that is itself a regressor its beta by definition: 1 on its own factor, 0 beside it."""
+    """Set the betas of the regressor funds by definition: 1 on a fund's own factor, 0 on the other styles."""
     column = {name: index for index, name in enumerate(symbols)}
     ridge = [index for index, factor in enumerate(factors) if factor.method is Method.RIDGE]
     for index, factor in enumerate(factors):

@@ -1,8 +1,4 @@
-"""Returns, risk and size of every symbol and session at once.
-
-As with the factors, every sum runs over the rows of one window in one order: a symbol's numbers do not depend, to the
-last bit, on which other symbols and sessions are computed with it.
-"""
+"""Returns, risk and size of all symbols and sessions at once."""
 
 from __future__ import annotations
 
@@ -12,6 +8,7 @@ import numpy as np
 
 from closingbell.arrays import Dates, Floats, Ints
 from closingbell.calculations.factors import simple_returns
+from closingbell.calculations.windows import last_rows, window_rows, window_sums
 
 YEAR = 252
 QUARTER = 63
@@ -62,107 +59,90 @@ class SymbolMetrics:
     observations: Ints
 
 
-def symbol_metrics(sessions: Dates, adj_close: Floats, close: Floats, volume: Floats, wanted: int) -> SymbolMetrics:
-    """Compute the metrics for the last `wanted` sessions.
+@np.errstate(divide="ignore", invalid="ignore")
+def symbol_metrics(sessions: Dates, adj_close: Floats, close: Floats, volume: Floats, count: int) -> SymbolMetrics:
+    """Compute the metrics of the last `count` sessions.
 
     Parameters
     ----------
     sessions : ndarray of datetime64[D], shape (T,)
-        Adjacent sessions, ascending; a window that reaches back before the first one meets unknown values.
+        Adjacent sessions, ascending. Prices before the first one count as unknown.
     adj_close, close, volume : ndarray of float64, shape (T, N)
         NaN where unknown.
-    wanted : int
-        How many sessions S at the end to compute.
+    count : int
+        Number S of sessions to compute.
 
     Returns
     -------
     SymbolMetrics
         Arrays of shape (S, N).
     """
-    lead = max(0, YEAR + 1 + wanted - len(sessions))
-    history = _Windows(adj_close, lead, wanted)
-    returns = _Windows(simple_returns(adj_close), lead, wanted)
-    now = history.back(0)
-    ends = np.arange(len(sessions) - wanted, len(sessions))
-
-    def total_return(base: Floats) -> Floats:
-        return now / base - 1.0
-
-    with np.errstate(divide="ignore", invalid="ignore"):
-        high, low, drawdown = history.extremes(YEAR)
-        scale = close[ends] / now
-        return SymbolMetrics(
-            price=close[ends],
-            return_1d=total_return(history.back(1)),
-            return_mtd=total_return(_rows(adj_close, _last_of_previous(sessions, "M")[ends])),
-            return_ytd=total_return(_rows(adj_close, _last_of_previous(sessions, "Y")[ends])),
-            return_1m=total_return(history.back(MONTH)),
-            return_3m=total_return(history.back(QUARTER)),
-            return_1y=total_return(history.back(YEAR)),
-            volatility_21=returns.deviation(MONTH) * np.sqrt(YEAR),
-            volatility_63=returns.deviation(QUARTER) * np.sqrt(YEAR),
-            high_52w=high * scale,
-            low_52w=low * scale,
-            average_dollar_volume_21=_Windows(close * volume, lead, wanted).mean(MONTH),
-            max_drawdown_252=drawdown,
-            observations=returns.count(YEAR).astype(np.int64),
-        )
+    history, returns = _Series(adj_close, count), _Series(simple_returns(adj_close), count)
+    now, price = history.before(0), close[len(close) - count :].copy()
+    high, low, drawdown = history.extremes(YEAR)
+    scale = price / now
+    return SymbolMetrics(
+        price=price,
+        return_1d=now / history.before(1) - 1.0,
+        return_mtd=now / _previous_close(sessions, adj_close, "M", count) - 1.0,
+        return_ytd=now / _previous_close(sessions, adj_close, "Y", count) - 1.0,
+        return_1m=now / history.before(MONTH) - 1.0,
+        return_3m=now / history.before(QUARTER) - 1.0,
+        return_1y=now / history.before(YEAR) - 1.0,
+        volatility_21=returns.deviation(MONTH) * np.sqrt(YEAR),
+        volatility_63=returns.deviation(QUARTER) * np.sqrt(YEAR),
+        high_52w=high * scale,
+        low_52w=low * scale,
+        average_dollar_volume_21=_Series(close * volume, count).mean(MONTH),
+        max_drawdown_252=drawdown,
+        observations=returns.known(YEAR).astype(np.int64),
+    )
 
 
-def _last_of_previous(sessions: Dates, unit: str) -> Ints:
-    """Return, per session, the row of the last session of the month or year before; -1 where there is none."""
+def _previous_close(sessions: Dates, adj_close: Floats, unit: str, count: int) -> Floats:
+    """Return the last close of the month or year before each of the last `count` sessions, NaN where there is none."""
     periods = sessions.astype(f"datetime64[{unit}]")
-    return np.searchsorted(periods, periods, side="left").astype(np.int64) - 1
+    rows = np.searchsorted(periods, periods[len(periods) - count :], side="left") - 1
+    previous: Floats = np.where(rows[:, None] < 0, np.nan, adj_close[rows])
+    return previous
 
 
-def _rows(values: Floats, rows: Ints) -> Floats:
-    """Take rows of `values` (T, N), unknown where the row is -1."""
-    taken: Floats = np.where(rows[:, None] < 0, np.nan, values[rows])
-    return taken
+class _Series:
+    """N series and their windows that end at each of the last S sessions; shapes (S, N)."""
 
+    def __init__(self, values: Floats, count: int) -> None:
+        self._values = last_rows(values, YEAR + count)
+        self._count = count
 
-class _Windows:
-    """The windows that end at each of the last `wanted` rows of a (T, N) array, `lead` unknown rows before it."""
-
-    def __init__(self, values: Floats, lead: int, wanted: int) -> None:
-        self._values = np.concatenate([np.full((lead, values.shape[1]), np.nan), values])
-        self._wanted = wanted
-
-    def back(self, sessions: int) -> Floats:
-        """Return the values so many rows before each end, shape (S, N)."""
+    def before(self, sessions: int) -> Floats:
+        """Return the values so many sessions before each of the last S."""
         stop = len(self._values) - sessions
-        return self._values[stop - self._wanted : stop]
+        return self._values[stop - self._count : stop]
 
-    def count(self, window: int) -> Floats:
-        """Return how many values of each window are known, shape (S, N)."""
-        total = np.zeros((self._wanted, self._values.shape[1]))
-        for age in reversed(range(window)):
-            total += np.isfinite(self.back(age))
-        return total
+    def known(self, window: int) -> Floats:
+        """Return how many values of each window are known."""
+        return window_sums(np.isfinite(self._values).astype(np.float64), window, self._count)
 
     def mean(self, window: int) -> Floats:
         """Return the mean of the known values, NaN where fewer than `REQUIRED_SHARE` are."""
-        total = np.zeros((self._wanted, self._values.shape[1]))
-        for age in reversed(range(window)):
-            total += np.nan_to_num(self.back(age))
-        known = self.count(window)
+        known = self.known(window)
+        total = window_sums(np.nan_to_num(self._values), window, self._count)
         return np.where(known >= REQUIRED_SHARE * window, total / known, np.nan)
 
     def deviation(self, window: int) -> Floats:
         """Return the sample standard deviation of the known values, NaN where fewer than `REQUIRED_SHARE` are."""
         mean = self.mean(window)
         total = np.zeros_like(mean)
-        for age in reversed(range(window)):
-            total += np.nan_to_num(self.back(age) - mean) ** 2
-        return np.where(np.isfinite(mean), np.sqrt(total / (self.count(window) - 1)), np.nan)
+        for values in window_rows(self._values, window, self._count):
+            total += np.nan_to_num(values - mean) ** 2
+        return np.where(np.isfinite(mean), np.sqrt(total / (self.known(window) - 1)), np.nan)
 
     def extremes(self, window: int) -> tuple[Floats, Floats, Floats]:
         """Return the highest and the lowest value of each window and its worst fall from an earlier high."""
-        shape = (self._wanted, self._values.shape[1])
+        shape = (self._count, self._values.shape[1])
         high, low, drawdown = np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape, np.nan)
-        for age in reversed(range(window)):
-            value = self.back(age)
-            np.fmax(high, value, out=high)
-            np.fmin(low, value, out=low)
-            np.fmin(drawdown, value / high - 1.0, out=drawdown)
+        for values in window_rows(self._values, window, self._count):
+            np.fmax(high, values, out=high)
+            np.fmin(low, values, out=low)
+            np.fmin(drawdown, values / high - 1.0, out=drawdown)
         return high, low, drawdown

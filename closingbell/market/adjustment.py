@@ -1,4 +1,4 @@
-"""Closes adjusted for splits and dividends, the only series that returns are taken from."""
+"""Closes adjusted for splits and dividends. All returns are taken from them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from closingbell.arrays import Bools, Dates, Floats
 from closingbell.market.bars import ActionKind, CorporateAction
 
 RESTATEMENT_TOLERANCE = 1e-4
-"""Relative difference between two closes of one session beyond which one of them has been restated."""
+"""Two closes of one session with a larger relative difference mean that the provider has restated its history."""
 
 
 def adjusted_close(sessions: Dates, close: Floats, actions: Sequence[CorporateAction]) -> Floats:
@@ -31,8 +31,8 @@ def adjusted_close(sessions: Dates, close: Floats, actions: Sequence[CorporateAc
     Returns
     -------
     ndarray of float64, shape (T,)
-        NaN where the close is unknown, and before a dividend that is not smaller than the close it was paid from:
-        what such a series was worth cannot be said.
+        NaN where the close is unknown, and before the ex-date of a dividend that is not smaller than the close
+        before it: such a dividend has no valid factor.
     """
     factors = np.ones(len(sessions) + 1)
     for action in sorted(actions):
@@ -41,7 +41,7 @@ def adjusted_close(sessions: Dates, close: Floats, actions: Sequence[CorporateAc
             factors[first] /= float(action.value)
         else:
             factors[first] *= _dividend_factor(close[:first], float(action.value))
-    # From the newest session backwards: each close takes the factors that lie after it.
+    # The product runs from the newest session backwards: a close is multiplied by all factors after it.
     later = np.cumprod(factors[::-1])[::-1]
     adjusted: Floats = close * later[1:]
     return adjusted
@@ -55,7 +55,7 @@ def _dividend_factor(before: Floats, dividend: float) -> float:
 
 
 def restated(ours: Floats, theirs: Floats, tolerance: float = RESTATEMENT_TOLERANCE) -> Bools:
-    """Tell where both closes are known and differ by more than a relative `tolerance`; any shape."""
+    """Return where both closes are known and differ by more than a relative `tolerance`; any shape."""
     with np.errstate(invalid="ignore"):
         differs: Bools = np.abs(theirs - ours) > tolerance * np.abs(ours)
     return differs

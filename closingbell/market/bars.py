@@ -1,4 +1,4 @@
-"""Daily bars of a symbol, and the corporate actions that change a price without a trade."""
+"""Daily bars of a symbol, and its corporate actions."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class Bars:
     volume : ndarray of float64, shape (T,)
         Shares or contracts; NaN where unknown.
     actions : tuple of CorporateAction
-        Those whose ex-date lies in the asked range.
+        Those whose ex-date lies in the requested range.
     source : str
-        Where the numbers come from, stored with every row (for example ``demo:real`` or ``yahoo``).
+        Origin of the numbers, stored with every row (for example ``demo:real`` or ``yahoo``).
     """
 
     sessions: Dates
@@ -55,4 +55,4 @@ class Bars:
     def __post_init__(self) -> None:
         lengths = {len(a) for a in (self.sessions, self.open, self.high, self.low, self.close, self.volume)}
         if len(lengths) != 1:
-            raise ValueError("the arrays of a Bars differ in length")
+            raise ValueError("the arrays of Bars must have the same length")

@@ -1,4 +1,4 @@
-"""The NYSE trading calendar: which days are sessions, and which session a moment belongs to."""
+"""The NYSE trading calendar: which days are sessions, and which session was the last to close."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from closingbell.errors import ConfigurationError
 
 NEW_YORK = ZoneInfo("America/New_York")
 FIRST_DAY = date(1990, 1, 1)
-"""The calendar begins here; nothing in the warehouse is older."""
+"""The first day of the calendar; no stored data are older."""
 
 
 class SessionCalendar:
@@ -25,9 +25,9 @@ class SessionCalendar:
     Parameters
     ----------
     last_day : date
-        The horizon. The exchange's rules are known years ahead, so this lies in the future.
+        The last day of the calendar. The exchange's rules are known years ahead, so it may lie in the future.
     closures : iterable of date, optional
-        Days on which the exchange will be shut although its rules do not say so (a national day of mourning).
+        Days on which the exchange is closed although its rules do not say so (a national day of mourning).
     """
 
     def __init__(self, last_day: date, closures: Iterable[date] = ()) -> None:
@@ -48,16 +48,16 @@ class SessionCalendar:
         return self._days[bisect_left(self._days, start) : bisect_right(self._days, end)]
 
     def session_array(self, start: date, end: date) -> NDArray[np.datetime64]:
-        """Return the same as `sessions` as a ``datetime64[D]`` array, shape (T,)."""
+        """Return the sessions from `start` to `end` as a ``datetime64[D]`` array, shape (T,)."""
         return self._array[bisect_left(self._days, start) : bisect_right(self._days, end)]
 
     def is_session(self, day: date) -> bool:
-        """Tell whether the exchange trades on `day`."""
+        """Return whether the exchange trades on `day`."""
         index = bisect_left(self._days, day)
         return index < len(self._days) and self._days[index] == day
 
     def require_session(self, day: date) -> date:
-        """Return `day`, or raise `ConfigurationError` naming its neighbours when it is not a session."""
+        """Return `day`; if it is not a session, raise a `ConfigurationError` that names the nearest sessions."""
         if not FIRST_DAY <= day <= self.last_day:
             raise ConfigurationError(f"{day} lies outside the calendar, which runs from {FIRST_DAY} to {self.last_day}")
         if not self.is_session(day):
@@ -70,12 +70,12 @@ class SessionCalendar:
         return self._days[max(bisect_right(self._days, day) - 1, 0)]
 
     def offset(self, session: date, count: int) -> date:
-        """Return the session `count` sessions after (before, if negative) `session`, held within the calendar."""
+        """Return the session `count` sessions after `session` (before, if negative); beyond the calendar, its end."""
         index = bisect_left(self._days, session) + count
         return self._days[min(max(index, 0), len(self._days) - 1)]
 
     def close_of(self, session: date) -> datetime:
-        """Return the moment (UTC) at which trading ends on `session`; half days end earlier."""
+        """Return the time (UTC) at which trading ends on `session`; half days end earlier."""
         close: datetime = self._exchange.session_close(session.isoformat()).to_pydatetime()
         return close.astimezone(UTC)
 

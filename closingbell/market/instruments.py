@@ -12,11 +12,11 @@ import numpy as np
 from closingbell.arrays import Ints
 
 CONTRACT_SIZE = 100
-"""Units of the underlying that one option contract is about."""
+"""Units of the underlying in one option contract."""
 
 
 class Kind(StrEnum):
-    """What a symbol stands for."""
+    """The kind of a symbol."""
 
     EQUITY = "equity"
     ETF = "etf"
@@ -44,13 +44,13 @@ class Instrument:
     symbol : str
     kind : Kind
     history : tuple of date or None
-        The range for which the provider has answered.
+        The range for which prices have been fetched.
     contract : OptionContract or None
     underlying_id : int or None
     needed_from : date or None
         Portfolios need prices from this day on.
     followed_from : date or None
-        The first session that was computed for it; None: it has been followed from the beginning.
+        The first session computed for it; None if it has been computed from the start of the data.
     """
 
     id: int
@@ -64,7 +64,7 @@ class Instrument:
 
 
 class Instruments(tuple[Instrument, ...]):
-    """The active instruments of some kinds, ordered by id; the columns of every matrix of the batch."""
+    """The active instruments of some kinds, ordered by id: the columns of the batch's matrices."""
 
     __slots__ = ()
 
@@ -79,10 +79,10 @@ class Instruments(tuple[Instrument, ...]):
         return [instrument.symbol for instrument in self]
 
     def computable(self, first: date, history: date) -> Instruments:
-        """Return those whose rows of a range can be computed.
+        """Return the instruments whose rows of a range can be computed.
 
-        A symbol that became active in the middle of a backfill of a time before it was followed has no prices of that
-        time: left out, the backfill leaves the rows that it would have left had it ended before.
+        A symbol may become active during a backfill of sessions that it has no prices for. It is left out, so that
+        the backfill writes the same rows as if it had ended before the symbol became active.
 
         Parameters
         ----------

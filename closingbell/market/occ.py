@@ -19,8 +19,8 @@ _THOUSAND = Decimal(1000)
 def parse_occ(symbol: str) -> OptionContract | None:
     """Read an OCC option symbol.
 
-    It is read from the right, because only the root's length varies. The root may be padded with spaces to six
-    characters, as the OCC writes it, and the whole prefixed with ``O:``, as Polygon does.
+    It is read from the right, because only the length of the root varies. The root may be padded with spaces to six
+    characters, as the OCC writes it, and the symbol prefixed with ``O:``, as Polygon does.
 
     Parameters
     ----------
@@ -30,11 +30,11 @@ def parse_occ(symbol: str) -> OptionContract | None:
     Returns
     -------
     OptionContract or None
-        The contract, under its symbol without prefix or padding; None when this is no option's symbol.
+        The contract, its symbol without prefix or padding; None if this is not an option symbol.
     """
     text = symbol.strip()
     if not text.isascii():
-        # Letters of other alphabets have capitals in ours: the long s an S.
+        # `upper` turns some other letters into ASCII capitals, such as the long s into S.
         return None
     text = text.upper().removeprefix("O:")
     root, tail = text[:-_TAIL_LENGTH].rstrip(" "), _TAIL.fullmatch(text[-_TAIL_LENGTH:])
@@ -52,7 +52,7 @@ def parse_occ(symbol: str) -> OptionContract | None:
 
 
 def format_occ(underlying: str, expiration: date, *, is_call: bool, strike: Decimal) -> str:
-    """Write an option's OCC symbol, its root not padded.
+    """Write the OCC symbol of an option, without padding.
 
     Parameters
     ----------
@@ -61,20 +61,22 @@ def format_occ(underlying: str, expiration: date, *, is_call: bool, strike: Deci
     expiration : date
         The day of expiration, in this century.
     is_call : bool
-        A call, or else a put.
+        Whether it is a call; otherwise a put.
     strike : Decimal
         Money per share: above 0, below 100,000, at most three decimals.
 
     Raises
     ------
     ValueError
-        When the format cannot hold one of them.
+        If one of them does not fit into the format.
     """
     thousandths = strike * _THOUSAND
     if not _ROOT.fullmatch(underlying):
-        raise ValueError(f"{underlying!r} cannot be the root of an OCC symbol")
+        raise ValueError(
+            f"{underlying!r} cannot be the root of an OCC symbol, which has one to six capital letters and digits"
+        )
     if expiration.year // 100 != 20:
-        raise ValueError(f"an OCC symbol cannot say {expiration}: its years run from 2000 to 2099")
+        raise ValueError(f"an OCC symbol cannot express the expiration {expiration}: its years run from 2000 to 2099")
     if not thousandths.is_finite() or thousandths % 1 or not 0 < thousandths < 10**8:
-        raise ValueError(f"an OCC symbol cannot say a strike of {strike}")
+        raise ValueError(f"an OCC symbol cannot express a strike of {strike}")
     return f"{underlying}{expiration:%y%m%d}{'C' if is_call else 'P'}{int(thousandths):08d}"

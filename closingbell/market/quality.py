@@ -1,4 +1,4 @@
-"""Which bars of a provider can be true."""
+"""Check the bars and corporate actions of a provider."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from closingbell.arrays import Bools, Dates, Floats
 from closingbell.market.bars import Bars, CorporateAction
 
 CLOSE_OUTSIDE_RANGE = 0.005
-"""How far a close may lie outside its day's low and high: official closes come from another auction."""
+"""How far a close may lie outside its day's low and high, as a share of the close.
+
+Official closes come from an auction of their own.
+"""
 
 PRICE_DECIMALS = 6
-"""Prices are kept to a millionth of a unit of money."""
+"""Decimals to which prices are stored."""
 
 
 @dataclass(frozen=True)
 class RefusedBar:
-    """A bar or corporate action that cannot be true: its day, the reason in a few words, and the numbers."""
+    """A bar or corporate action that cannot be correct: its day, the reason and the numbers."""
 
     session: date
     reason: str
@@ -28,23 +31,23 @@ class RefusedBar:
 
 
 def check_bars(bars: Bars, valid_sessions: Dates, last: date) -> tuple[Bars, tuple[RefusedBar, ...]]:
-    """Part bars into those that can be true, rounded to `PRICE_DECIMALS`, and the reasons against the others.
+    """Separate valid bars, rounded to `PRICE_DECIMALS`, from those that cannot be correct.
 
     Parameters
     ----------
     bars : Bars
-        As the provider gave them, in any order.
+        As returned by the provider, in any order.
     valid_sessions : ndarray of datetime64[D], shape (T,)
-        The sessions asked for, ascending.
+        The requested sessions, ascending.
     last : date
         The newest session that has closed.
 
     Returns
     -------
     Bars
-        On valid sessions only, ascending, each session once.
+        On valid sessions only, ascending, one per session.
     tuple of RefusedBar
-        One per bar and action left out: the first reason that applies.
+        One per refused bar and action, with the first reason that applies.
     """
     bars = _take(bars, np.argsort(bars.sessions, kind="stable"))
     good = np.ones(len(bars.sessions), dtype=np.bool_)
@@ -65,7 +68,7 @@ def check_bars(bars: Bars, valid_sessions: Dates, last: date) -> tuple[Bars, tup
 
 
 def _objections(bars: Bars, valid_sessions: Dates, last: date) -> Iterator[tuple[str, Bools]]:
-    """Yield reasons with the bars that each applies to; comparisons with an unknown number do not apply."""
+    """Yield each reason with the bars that it applies to; a comparison with an unknown number does not apply."""
     days, low, high, close = bars.sessions, bars.low, bars.high, bars.close
     ahead = days > np.datetime64(last)
     yield "the session has not closed yet", ahead
@@ -73,10 +76,11 @@ def _objections(bars: Bars, valid_sessions: Dates, last: date) -> Iterator[tuple
     repeated = np.zeros(len(days), dtype=np.bool_)
     repeated[1:] = days[1:] == days[:-1]
     yield "a second bar of the same session", repeated
-    yield "the close is missing or not a number", ~np.isfinite(close)
+    stored = _stored(close)
+    yield "the close is missing or not a number", np.isnan(stored)
     with np.errstate(invalid="ignore"):
         yield "the close is not positive", close <= 0
-        yield "the close rounds to zero", np.round(close, PRICE_DECIMALS) == 0
+        yield "the close rounds to zero", stored == 0
         yield "the high is below the low", high < low
         slack = CLOSE_OUTSIDE_RANGE * np.abs(close)
         yield "the close is outside low and high", (close > high + slack) | (close < low - slack)
@@ -91,8 +95,8 @@ def _objection_to(action: CorporateAction, valid_sessions: Dates) -> str | None:
 
 
 def _numbers(bars: Bars, row: int) -> str:
-    values = {name: getattr(bars, name)[row] for name in ("open", "high", "low", "close", "volume")}
-    return ", ".join(f"{name} {value:.10g}" for name, value in values.items())
+    values = {"open": bars.open, "high": bars.high, "low": bars.low, "close": bars.close, "volume": bars.volume}
+    return ", ".join(f"{name} {value[row]:.10g}" for name, value in values.items())
 
 
 def _take(bars: Bars, rows: np.typing.NDArray[np.intp]) -> Bars:
@@ -108,12 +112,14 @@ def _take(bars: Bars, rows: np.typing.NDArray[np.intp]) -> Bars:
 
 
 def _rounded(bars: Bars) -> Bars:
-    """Round prices as they are stored, so that what is derived from them is the same before and after."""
-
-    def rounded(values: Floats) -> Floats:
-        # An infinite price is as unknown as a missing one; such a close has been refused before.
-        return np.where(np.isfinite(values), np.round(values, PRICE_DECIMALS), np.nan)
-
+    """Round prices as they are stored, so that everything derived from them is the same before and after storage."""
     return replace(
-        bars, open=rounded(bars.open), high=rounded(bars.high), low=rounded(bars.low), close=rounded(bars.close)
+        bars, open=_stored(bars.open), high=_stored(bars.high), low=_stored(bars.low), close=_stored(bars.close)
     )
+
+
+def _stored(values: Floats) -> Floats:
+    """Return prices as they are stored: rounded, and unknown where infinite or too large to be rounded."""
+    with np.errstate(over="ignore"):
+        rounded = np.round(values, PRICE_DECIMALS)
+    return np.where(np.isfinite(rounded), rounded, np.nan)

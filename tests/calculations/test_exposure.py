@@ -17,7 +17,7 @@ NAN = float("nan")
 
 
 def lots_of(rows: list[tuple[int, int, bool, int, bool]]) -> PricedLots:
-    """Lots of one session as (portfolio, column, eligible, cents, priced)."""
+    """Return the lots of one session from rows of (portfolio, column, eligible, cents, priced)."""
     return PricedLots(
         portfolio=np.array([row[0] for row in rows], dtype=np.int64),
         column=np.array([row[1] for row in rows], dtype=np.int64),
@@ -51,7 +51,7 @@ def test_a_position_without_a_beta_is_left_out_and_lowers_coverage() -> None:
     assert scalars(result) == (600.0, 0.6, 0.6, 0)
 
 
-def test_an_unpriced_position_counts_neither_way() -> None:
+def test_an_unpriced_position_changes_neither_exposure_nor_coverage() -> None:
     rows = [(0, 0, True, 300_00, True), (0, 1, True, 0, False)]
     result = factor_exposures(lots_of(rows), nav_of(1000_00), one_factor(1.0, 9.0))
     assert scalars(result) == (300.0, 0.3, 1.0, 0)
@@ -83,7 +83,7 @@ def test_without_positive_nav_only_the_dollar_exposure_is_known() -> None:
     assert np.isnan(position_exposures(lots, nav_of(0, -5), one_factor(1.5)).value).all()
 
 
-def test_a_positions_exposure_is_its_clipped_beta_times_its_value() -> None:
+def test_a_position_s_exposure_is_its_clipped_beta_times_its_value() -> None:
     rows = [(0, 0, True, 300_00, True), (0, 1, True, 100_00, True), (0, -1, False, 100_00, True)]
     result = position_exposures(lots_of(rows), nav_of(1000_00), one_factor(-8.0, NAN))
     np.testing.assert_array_equal(result.dollar.ravel(), [-1500.0, NAN, NAN])
@@ -147,11 +147,11 @@ def test_any_portfolio_matches_a_plain_loop(case: tuple[PricedLots, Ints, Floats
 
 @settings(max_examples=30, deadline=None)
 @given(cases())
-def test_a_portfolios_exposure_is_the_running_sum_of_its_positions(case: tuple[PricedLots, Ints, Floats]) -> None:
+def test_a_portfolio_s_exposure_is_the_running_sum_of_its_positions(case: tuple[PricedLots, Ints, Floats]) -> None:
     lots, nav, betas = case
-    total, each = factor_exposures(lots, nav, betas), position_exposures(lots, nav, betas)
+    total, single = factor_exposures(lots, nav, betas), position_exposures(lots, nav, betas)
     for owner in range(len(nav)):
-        mine = each.dollar[lots.portfolio == owner]
+        mine = single.dollar[lots.portfolio == owner]
         known = ~np.isnan(mine)
         summed = np.zeros(mine.shape[1:])
         for row, has_beta in zip(mine, known, strict=True):
@@ -174,6 +174,6 @@ def test_a_portfolio_is_the_same_to_the_bit_alone_or_with_others(case: tuple[Pri
             value=lots.value[mine],
             priced=lots.priced[mine],
         )
-        found = factor_exposures(alone, nav[owner : owner + 1], betas)
+        separate = factor_exposures(alone, nav[owner : owner + 1], betas)
         for name in ("dollar", "value", "coverage", "clipped"):
-            assert getattr(found, name)[0].tobytes() == getattr(together, name)[owner].tobytes()
+            assert getattr(separate, name)[0].tobytes() == getattr(together, name)[owner].tobytes()

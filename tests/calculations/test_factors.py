@@ -1,4 +1,4 @@
-"""Factor betas against statsmodels and scikit-learn on the demo's prices, and what must not change them."""
+"""Factor betas equal those of statsmodels and scikit-learn, and do not depend on unrelated data."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SYMBOLS = (*DEMO_STOCKS, *DEMO_FUNDS)
 LAST = date(2022, 12, 28)
 SESSIONS = nyse().session_array(nyse().offset(LAST, -500), LAST)
 WINDOWS_INSIDE = len(SESSIONS) - LONGEST_WINDOW
-"""So many sessions that the oldest window begins with the first known return."""
+"""With this many sessions, the oldest window begins with the first known return."""
 
 RIDGE = [factor.order for factor in FACTORS if factor.method is Method.RIDGE]
 OLS = [factor.order for factor in FACTORS if factor.method not in {Method.RIDGE, Method.PROVIDER}]
@@ -43,7 +43,7 @@ STOCKS = tuple("ABCDEF")
 UNIVERSE = (*REGRESSOR_FUNDS, *STOCKS)
 FUNDS = len(REGRESSOR_FUNDS)
 ROWS = LONGEST_WINDOW + 60
-WANTED = 12
+COMPUTED = 12
 SEEDS = st.integers(0, 10_000)
 
 
@@ -64,7 +64,7 @@ def assert_same_bits(actual: FactorEstimates, expected: FactorEstimates, factors
 
 
 def assert_unknown(estimates: FactorEstimates, factors: Sequence[int]) -> None:
-    """Nothing is estimated, and the rows say so."""
+    """All statistics are unknown, and the rows are flagged as such."""
     for name in STATISTICS:
         assert np.isnan(getattr(estimates, name)[:, :, factors]).all(), name
     assert (estimates.quality[:, :, factors] == Quality.INSUFFICIENT_HISTORY).all()
@@ -78,7 +78,7 @@ def stocks_of(estimates: FactorEstimates) -> FactorEstimates:
 
 
 def punch(close: Floats) -> None:
-    """Hide closes: single ones and runs of both stocks and funds, the past of two symbols, the future of one."""
+    """Remove closes: single ones, runs of both stocks and funds, the start of two symbols and the end of one."""
     random = np.random.default_rng(11)
     place = {symbol: column for column, symbol in enumerate(SYMBOLS)}
     hidden = random.random(close.shape) < 0.003
@@ -113,7 +113,7 @@ def fit_ridge(y: Floats, x: Floats) -> tuple[Floats, float]:
 
 
 class Oracle:
-    """What the libraries say about every demo symbol on some sessions."""
+    """The libraries' estimates for every demo symbol on some sessions."""
 
     def __init__(self, returns: Floats, rows: Sequence[int]) -> None:
         self.returns = dict(zip(SYMBOLS, returns.T, strict=True))
@@ -161,11 +161,15 @@ class Oracle:
         self.expected.quality[cell] = Quality.PROXY if is_proxy else quality(observations, FACTORS[cell[2]])
 
 
-@pytest.fixture(scope="module", params=[WINDOWS_INSIDE, len(SESSIONS)], ids=["windows inside", "windows reach back"])
+@pytest.fixture(
+    scope="module",
+    params=[WINDOWS_INSIDE, len(SESSIONS)],
+    ids=["windows inside the data", "windows that begin before the data"],
+)
 def estimates(request: pytest.FixtureRequest, demo: DemoProvider) -> tuple[FactorEstimates, FactorEstimates]:
-    """Estimates of twenty sessions, picked out of one call over many, and what the libraries say about them.
+    """Return the estimates of twenty sessions, taken from one call over many, and those of the libraries.
 
-    With windows that reach back before the first price no symbol's returns are complete, which is computed otherwise.
+    With windows that begin before the first price, no symbol's returns are complete; other code computes these.
     """
     sessions: int = request.param
     bars = demo.daily_bars(SYMBOLS, SESSIONS[0].item(), SESSIONS[-1].item())
@@ -189,14 +193,14 @@ def test_ols_rows_equal_statsmodels(estimates: tuple[FactorEstimates, FactorEsti
 
 
 def test_ridge_rows_equal_scikit_learn(estimates: tuple[FactorEstimates, FactorEstimates]) -> None:
-    actual, expected = (part(each, slice(None), range(len(DEMO_STOCKS) + 2)) for each in estimates)
+    actual, expected = (part(side, slice(None), range(len(DEMO_STOCKS) + 2)) for side in estimates)
     assert np.isfinite(expected.beta[:, :, RIDGE]).sum() > 1500
     for name in STATISTICS:
         ours, theirs = getattr(actual, name)[:, :, RIDGE], getattr(expected, name)[:, :, RIDGE]
         np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-10, err_msg=name)
 
 
-def test_every_row_counts_its_own_sample_and_is_flagged_by_it(
+def test_every_row_counts_its_own_sample_and_has_the_matching_flag(
     estimates: tuple[FactorEstimates, FactorEstimates],
 ) -> None:
     actual, expected = estimates
@@ -217,7 +221,9 @@ def test_a_row_without_enough_observations_is_unknown_and_every_other_is_known(
         assert np.isnan(getattr(actual, name)[:, :, estimated][short]).all(), name
 
 
-def test_a_fund_that_is_the_regressor_is_exactly_itself(estimates: tuple[FactorEstimates, FactorEstimates]) -> None:
+def test_a_fund_that_is_the_regressor_has_its_beta_by_definition(
+    estimates: tuple[FactorEstimates, FactorEstimates],
+) -> None:
     actual, expected = estimates
     proxies = expected.quality == Quality.PROXY
     assert proxies.any(axis=(0, 2)).sum() == len(DEMO_FUNDS)
@@ -227,11 +233,11 @@ def test_a_fund_that_is_the_regressor_is_exactly_itself(estimates: tuple[FactorE
     assert set(actual.beta[proxies]) == {0.0, 1.0}
 
 
-# --- small made-up markets ---
+# --- generated markets ---
 
 
 def random_market(seed: int) -> Floats:
-    """Return the returns of all funds and six stocks: A whole, B young, C delisted, the rest with gaps."""
+    """Return the returns of all funds and six stocks: A complete, B young, C delisted, the rest with gaps."""
     random = np.random.default_rng(seed)
     market = random.normal(0.0004, 0.01, (ROWS, 1))
     returns: Floats = market * random.uniform(-0.5, 2.0, len(UNIVERSE)) + random.normal(0, 0.01, (ROWS, len(UNIVERSE)))
@@ -239,7 +245,7 @@ def random_market(seed: int) -> Floats:
     hidden[:, :FUNDS] &= random.random(FUNDS) < 0.3
     hidden[:, FUNDS] = False
     hidden[:-50, FUNDS + 1] = True
-    hidden[-WANTED // 2 :, FUNDS + 2] = True
+    hidden[-COMPUTED // 2 :, FUNDS + 2] = True
     returns[hidden] = np.nan
     return returns
 
@@ -267,17 +273,17 @@ def test_history_is_full_from_nine_tenths_of_the_window_on(observations: int, of
         assert estimates.observations[0, 0, index] == min(observations, window)
 
 
-def test_the_provider_s_beta_is_taken_as_it_is_and_says_nothing_else() -> None:
-    betas = np.random.default_rng(1).normal(1, 0.5, (WANTED, len(UNIVERSE)))
+def test_the_provider_s_beta_is_stored_as_it_is_and_its_other_statistics_are_unknown() -> None:
+    betas = np.random.default_rng(1).normal(1, 0.5, (COMPUTED, len(UNIVERSE)))
     betas[2, 3] = np.nan
-    estimates = estimate_factors(random_market(1), UNIVERSE, WANTED, betas)
+    estimates = estimate_factors(random_market(1), UNIVERSE, COMPUTED, betas)
     np.testing.assert_array_equal(estimates.beta[:, :, PROVIDER_FACTOR], betas)
     flags = np.where(np.isnan(betas), Quality.INSUFFICIENT_HISTORY, Quality.FULL_HISTORY)
     np.testing.assert_array_equal(estimates.quality[:, :, PROVIDER_FACTOR], flags)
     assert (estimates.observations[:, :, PROVIDER_FACTOR] == -1).all()
     for name in ("std_error", "t_stat", "r_squared"):
         assert np.isnan(getattr(estimates, name)[:, :, PROVIDER_FACTOR]).all(), name
-    assert_same_bits(estimates, estimate(random_market(1), WANTED), OLS + RIDGE)
+    assert_same_bits(estimates, estimate(random_market(1), COMPUTED), OLS + RIDGE)
 
 
 CONSTANTS = [0.0, 0.001, 0.0007, -0.0123, 1 / 3]
@@ -285,32 +291,32 @@ CONSTANTS = [0.0, 0.001, 0.0007, -0.0123, 1 / 3]
 
 @pytest.mark.parametrize("constant", CONSTANTS)
 @pytest.mark.parametrize(("fund", "index"), [("SPY", 0), ("TLT", 2)])
-def test_against_a_fund_that_does_not_move_no_beta_is_known(fund: str, index: int, constant: float) -> None:
+def test_a_fund_that_does_not_move_makes_the_beta_unknown(fund: str, index: int, constant: float) -> None:
     returns = random_market(3)
     returns[:, UNIVERSE.index(fund)] = constant
-    assert_unknown(stocks_of(estimate(returns, WANTED)), [index])
+    assert_unknown(stocks_of(estimate(returns, COMPUTED)), [index])
 
 
 @pytest.mark.parametrize("constant", CONSTANTS)
-def test_against_two_funds_that_keep_their_distance_no_spread_is_known(constant: float) -> None:
+def test_a_spread_that_does_not_move_makes_the_beta_unknown(constant: float) -> None:
     returns = random_market(3)
     returns[:, UNIVERSE.index("VUG")] = returns[:, UNIVERSE.index("VTV")] + constant
-    assert_unknown(stocks_of(estimate(returns, WANTED)), [GROWTH_VALUE])
+    assert_unknown(stocks_of(estimate(returns, COMPUTED)), [GROWTH_VALUE])
 
 
 @pytest.mark.parametrize("constant", CONSTANTS)
 @pytest.mark.parametrize("index", RIDGE, ids=lambda index: FACTORS[index].name)
-def test_beside_a_fund_that_does_not_move_no_style_is_known(index: int, constant: float) -> None:
+def test_a_style_fund_that_does_not_move_makes_all_style_betas_unknown(index: int, constant: float) -> None:
     returns = random_market(3)
     returns[:, UNIVERSE.index(FACTORS[index].regressors[0])] = constant
-    assert_unknown(stocks_of(estimate(returns, WANTED)), RIDGE)
+    assert_unknown(stocks_of(estimate(returns, COMPUTED)), RIDGE)
 
 
 @pytest.mark.parametrize("constant", CONSTANTS)
-def test_a_symbol_that_does_not_move_follows_no_factor(constant: float) -> None:
+def test_a_symbol_that_does_not_move_has_beta_zero(constant: float) -> None:
     returns = random_market(3)
     returns[:, FUNDS] = constant
-    stock = part(estimate(returns, WANTED), slice(None), [FUNDS])
+    stock = part(estimate(returns, COMPUTED), slice(None), [FUNDS])
     np.testing.assert_allclose(stock.beta[:, :, OLS + RIDGE], 0.0, atol=1e-12)
     for name in ("std_error", "t_stat", "r_squared"):
         assert np.isnan(getattr(stock, name)).all(), name
@@ -323,34 +329,34 @@ def test_a_symbol_that_moves_exactly_with_the_market_leaves_no_residual() -> Non
     returns = np.hstack([random.normal(0, 0.01, (ROWS, FUNDS)), np.zeros((ROWS, len(multiples)))])
     returns[:, FUNDS:] = returns[:, [UNIVERSE.index("SPY")]] * multiples
     symbols = [*REGRESSOR_FUNDS, *map(str, multiples)]
-    stocks = part(estimate(returns, WANTED, symbols), slice(None), range(FUNDS, len(symbols)))
-    np.testing.assert_allclose(stocks.beta[:, :, 0], np.tile(multiples, (WANTED, 1)), rtol=1e-10)
+    stocks = part(estimate(returns, COMPUTED, symbols), slice(None), range(FUNDS, len(symbols)))
+    np.testing.assert_allclose(stocks.beta[:, :, 0], np.tile(multiples, (COMPUTED, 1)), rtol=1e-10)
     np.testing.assert_allclose(stocks.std_error[:, :, 0], 0.0, atol=1e-7)
     np.testing.assert_allclose(stocks.r_squared[:, :, 0], 1.0, rtol=1e-10)
     assert (stocks.r_squared[:, :, 0] <= 1.0).all()
 
 
 @pytest.mark.parametrize("fund", REGRESSOR_FUNDS)
-def test_a_fund_outside_the_universe_leaves_its_own_factors_unknown_and_the_others_as_they_are(fund: str) -> None:
+def test_a_fund_outside_the_universe_makes_only_its_own_factors_unknown(fund: str) -> None:
     returns, gone = random_market(5), UNIVERSE.index(fund)
     style = any(FACTORS[index].regressors == (fund,) for index in RIDGE)
     lost = [i for i in OLS + RIDGE if fund in FACTORS[i].regressors or (style and i in RIDGE)]
     kept = [index for index in OLS + RIDGE if index not in lost]
     stocks = range(FUNDS - 1, len(UNIVERSE) - 1)
     symbols = [symbol for symbol in UNIVERSE if symbol != fund]
-    without = part(estimate(np.delete(returns, gone, axis=1), WANTED, symbols), slice(None), stocks)
+    without = part(estimate(np.delete(returns, gone, axis=1), COMPUTED, symbols), slice(None), stocks)
     assert_unknown(without, lost)
     assert (without.observations[:, :, lost] == 0).all()
-    assert_same_bits(without, stocks_of(estimate(returns, WANTED)), kept)
+    assert_same_bits(without, stocks_of(estimate(returns, COMPUTED)), kept)
 
     returns[:, gone] = np.nan
-    assert_same_bits(stocks_of(estimate(returns, WANTED)), without)
+    assert_same_bits(stocks_of(estimate(returns, COMPUTED)), without)
 
 
-def test_of_a_symbol_without_any_return_nothing_is_known() -> None:
+def test_a_symbol_without_any_return_has_unknown_estimates() -> None:
     returns = random_market(6)
     returns[:, FUNDS + 3] = np.nan
-    stock = part(estimate(returns, WANTED), slice(None), [FUNDS + 3])
+    stock = part(estimate(returns, COMPUTED), slice(None), [FUNDS + 3])
     assert_unknown(stock, range(len(FACTORS)))
     assert (stock.observations[:, :, OLS + RIDGE] == 0).all()
 
@@ -361,9 +367,9 @@ def test_a_symbol_that_moves_c_times_as_much_has_c_times_the_betas(seed: int, fa
     returns = random_market(seed)
     scaled = returns.copy()
     scaled[:, FUNDS:] *= sign * factor
-    before, after = (stocks_of(estimate(each, WANTED)) for each in (returns, scaled))
+    before, after = (stocks_of(estimate(market, COMPUTED)) for market in (returns, scaled))
     for name, multiple in (("beta", sign * factor), ("std_error", factor), ("t_stat", sign), ("r_squared", 1)):
-        # A t or an r squared of almost 0 has lost digits: the tolerance is absolute there.
+        # A t or an r squared close to 0 has lost digits, hence the absolute tolerance.
         np.testing.assert_allclose(
             getattr(after, name), getattr(before, name) * multiple, rtol=1e-8, atol=1e-11 * abs(multiple), err_msg=name
         )
@@ -373,11 +379,11 @@ def test_a_symbol_that_moves_c_times_as_much_has_c_times_the_betas(seed: int, fa
 
 @settings(max_examples=20, deadline=None)
 @given(seed=SEEDS, shift=st.floats(-0.05, 0.05))
-def test_a_symbol_that_earns_more_every_day_keeps_its_betas(seed: int, shift: float) -> None:
+def test_a_constant_added_to_every_return_does_not_change_the_betas(seed: int, shift: float) -> None:
     returns = random_market(seed)
     shifted = returns.copy()
     shifted[:, FUNDS:] += shift
-    before, after = (stocks_of(estimate(each, WANTED)) for each in (returns, shifted))
+    before, after = (stocks_of(estimate(market, COMPUTED)) for market in (returns, shifted))
     for name in STATISTICS:
         np.testing.assert_allclose(getattr(after, name), getattr(before, name), rtol=1e-8, atol=1e-10, err_msg=name)
 
@@ -386,20 +392,20 @@ def test_a_symbol_that_earns_more_every_day_keeps_its_betas(seed: int, shift: fl
 @given(seed=SEEDS, order=st.permutations(range(len(UNIVERSE))))
 def test_the_order_of_the_symbols_changes_only_the_order_of_their_numbers(seed: int, order: list[int]) -> None:
     returns = random_market(seed)
-    permuted = estimate(returns[:, order], WANTED, [UNIVERSE[column] for column in order])
-    assert_same_bits(permuted, part(estimate(returns, WANTED), slice(None), order))
+    permuted = estimate(returns[:, order], COMPUTED, [UNIVERSE[column] for column in order])
+    assert_same_bits(permuted, part(estimate(returns, COMPUTED), slice(None), order))
 
 
 @settings(max_examples=20, deadline=None)
 @given(seed=SEEDS, keep=st.sets(st.sampled_from(range(FUNDS, len(UNIVERSE)))))
-def test_adding_a_symbol_changes_nobody_else_s_numbers(seed: int, keep: set[int]) -> None:
+def test_adding_a_symbol_does_not_change_the_other_symbols_numbers(seed: int, keep: set[int]) -> None:
     returns = random_market(seed)
     columns = [*range(FUNDS), *sorted(keep)]
-    alone = estimate(returns[:, columns], WANTED, [UNIVERSE[column] for column in columns])
-    assert_same_bits(alone, part(estimate(returns, WANTED), slice(None), columns))
+    alone = estimate(returns[:, columns], COMPUTED, [UNIVERSE[column] for column in columns])
+    assert_same_bits(alone, part(estimate(returns, COMPUTED), slice(None), columns))
 
 
-def test_a_universe_too_large_for_one_block_changes_nobody_s_numbers() -> None:
+def test_a_universe_too_large_for_one_block_gives_the_same_numbers() -> None:
     returns, copies = random_market(8), 120
     crowd = np.hstack([returns, *[returns[:, FUNDS:]] * copies])
     symbols = [*UNIVERSE, *(f"{stock}{copy}" for copy in range(copies) for stock in STOCKS)]
@@ -413,26 +419,26 @@ def test_a_universe_too_large_for_one_block_changes_nobody_s_numbers() -> None:
     sessions=st.integers(1, 20) | st.integers(1, ROWS),
     end=st.integers(ROWS - 20, ROWS) | st.integers(1, ROWS),
 )
-def test_a_session_s_rows_are_the_same_whichever_sessions_are_asked_for(seed: int, sessions: int, end: int) -> None:
+def test_a_session_s_rows_are_the_same_whichever_sessions_are_requested(seed: int, sessions: int, end: int) -> None:
     returns = random_market(seed)
-    whole = estimate(returns, ROWS)
+    complete = estimate(returns, ROWS)
     sessions = min(sessions, end)
     some = estimate(returns[:end], sessions)
-    assert_same_bits(some, part(whole, slice(end - sessions, end), range(len(UNIVERSE))))
+    assert_same_bits(some, part(complete, slice(end - sessions, end), range(len(UNIVERSE))))
 
 
 @settings(max_examples=20, deadline=None)
 @given(seed=SEEDS, older=st.integers(0, 40))
 def test_returns_older_than_every_window_change_nothing(seed: int, older: int) -> None:
     returns = random_market(seed)
-    needed = returns[-(LONGEST_WINDOW + WANTED - 1) :]
+    needed = returns[-(LONGEST_WINDOW + COMPUTED - 1) :]
     longer = np.vstack([np.full((older, len(UNIVERSE)), 99.0), needed])
-    assert_same_bits(estimate(longer, WANTED), estimate(needed, WANTED))
+    assert_same_bits(estimate(longer, COMPUTED), estimate(needed, COMPUTED))
 
 
 @settings(max_examples=20, deadline=None)
 @given(seed=SEEDS, stock=st.sampled_from(range(FUNDS, len(UNIVERSE))), row=st.integers(0, ROWS - 1))
-def test_a_gap_in_one_symbol_changes_nobody_else_and_only_the_windows_that_hold_it(
+def test_a_gap_in_one_symbol_changes_only_the_windows_of_that_symbol_that_contain_it(
     seed: int, stock: int, row: int
 ) -> None:
     returns = random_market(seed)
@@ -453,14 +459,14 @@ def test_a_gap_in_one_symbol_changes_nobody_else_and_only_the_windows_that_hold_
 
 
 def regressed(returns: Floats, index: int, row: int) -> bool:
-    """Whether every regressor of a factor is known on a session."""
+    """Return whether every regressor of a factor is known on a session."""
     funds = [FACTORS[i].regressors[0] for i in RIDGE] if index in RIDGE else FACTORS[index].regressors
     return bool(np.isfinite(returns[row, [UNIVERSE.index(fund) for fund in funds]]).all())
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.none() | st.floats(0.01, 10_000), min_size=1, max_size=30))
-def test_a_return_needs_the_closes_of_two_adjacent_sessions_and_is_nothing_else_than_their_ratio(
+def test_a_return_is_the_ratio_of_the_closes_of_two_adjacent_sessions(
     closes: list[float | None],
 ) -> None:
     returns = simple_returns(np.array([[np.nan if close is None else close] for close in closes]))[:, 0]

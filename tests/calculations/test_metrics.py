@@ -1,4 +1,4 @@
-"""Symbol metrics against pandas, and what must not change them."""
+"""Symbol metrics equal those of pandas, and do not depend on unrelated data."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from provider_contract import nyse
 from closingbell.calculations.metrics import SymbolMetrics, symbol_metrics
 
 SESSIONS = nyse().session_array(pd.Timestamp("2019-11-01").date(), pd.Timestamp("2021-03-31").date())
-WANTED = 60
+COMPUTED = 60
 
 
 def random_market(seed: int, symbols: int = 6) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return adjusted closes, closes and volumes: one symbol whole, one young, one delisted, the rest with gaps."""
+    """Return adjusted closes, closes and volumes: one symbol complete, one young, one delisted, the rest with gaps."""
     random = np.random.default_rng(seed)
     shape = (len(SESSIONS), symbols)
     close = 50 * np.exp(np.cumsum(random.normal(0, 0.02, shape), axis=0))
@@ -41,11 +41,11 @@ def market() -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float
 
 @pytest.fixture(scope="module")
 def metrics(market: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]) -> SymbolMetrics:
-    return symbol_metrics(SESSIONS, *market, WANTED)
+    return symbol_metrics(SESSIONS, *market, COMPUTED)
 
 
 def expect(actual: NDArray[np.float64], frame: pd.DataFrame) -> None:
-    np.testing.assert_allclose(actual, frame.to_numpy()[-WANTED:], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(actual, frame.to_numpy()[-COMPUTED:], rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_return_to_date_starts_from_the_last_session_of_the_period_before(
     last = adjusted.groupby(level=0).apply(lambda rows: rows.iloc[-1])
     base = last.reindex(adjusted.index - 1)
     np.testing.assert_allclose(
-        getattr(metrics, name), adjusted.to_numpy()[-WANTED:] / base.to_numpy()[-WANTED:] - 1, rtol=1e-12
+        getattr(metrics, name), adjusted.to_numpy()[-COMPUTED:] / base.to_numpy()[-COMPUTED:] - 1, rtol=1e-12
     )
 
 
@@ -110,27 +110,29 @@ def test_observations_count_the_known_returns_of_the_year(
     expect(metrics.observations.astype(np.float64), returns.rolling(252, min_periods=0).count())
 
 
-def test_of_a_symbol_without_a_price_nothing_but_its_past_is_known(metrics: SymbolMetrics) -> None:
+def test_a_symbol_without_a_price_has_no_returns_and_no_range(metrics: SymbolMetrics) -> None:
     gone = 2
     for name in ("price", "return_1d", "return_mtd", "return_ytd", "high_52w", "low_52w"):
         assert np.isnan(getattr(metrics, name)[-1, gone]), name
 
 
 @settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 10_000), first=st.integers(1, WANTED), keep=st.sets(st.integers(0, 5), min_size=1))
-def test_other_symbols_and_other_sessions_change_nobody_s_numbers(seed: int, first: int, keep: set[int]) -> None:
+@given(seed=st.integers(0, 10_000), first=st.integers(1, COMPUTED), keep=st.sets(st.integers(0, 5), min_size=1))
+def test_other_symbols_and_other_sessions_do_not_change_a_symbol_s_numbers(
+    seed: int, first: int, keep: set[int]
+) -> None:
     adjusted, close, volume = random_market(seed)
     columns = sorted(keep)
-    whole = symbol_metrics(SESSIONS, adjusted, close, volume, WANTED)
+    complete = symbol_metrics(SESSIONS, adjusted, close, volume, COMPUTED)
     part = symbol_metrics(SESSIONS, adjusted[:, columns], close[:, columns], volume[:, columns], first)
     for field in fields(SymbolMetrics):
-        expected = getattr(whole, field.name)[-first:, columns]
+        expected = getattr(complete, field.name)[-first:, columns]
         np.testing.assert_array_equal(getattr(part, field.name), expected, err_msg=field.name)
 
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10_000), power=st.integers(-8, 8))
-def test_a_change_of_the_money_s_unit_changes_no_ratio(seed: int, power: int) -> None:
+def test_a_change_of_the_unit_of_money_does_not_change_ratios(seed: int, power: int) -> None:
     adjusted, close, volume = random_market(seed)
     unit = 2.0**power
     before = symbol_metrics(SESSIONS, adjusted, close, volume, 5)

@@ -1,4 +1,4 @@
-"""Adjusted closes: what an investor would have earned."""
+"""Adjusted closes give the returns that a holder earns."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def action(day: int, kind: ActionKind, value: str) -> CorporateAction:
     return CorporateAction(date(2024, 1, day), kind, Decimal(value))
 
 
-def test_without_actions_the_close_stays_as_it_is() -> None:
+def test_without_actions_the_close_does_not_change() -> None:
     close = np.linspace(10, 19, 10)
     np.testing.assert_array_equal(adjusted_close(DAYS, close, []), close)
 
@@ -44,14 +44,14 @@ def test_a_dividend_after_a_gap_is_measured_against_the_last_known_close() -> No
     assert np.isnan(adjusted[2:4]).all()
 
 
-def test_a_dividend_of_the_whole_price_leaves_the_past_unknown() -> None:
+def test_a_dividend_as_large_as_the_price_makes_earlier_closes_unknown() -> None:
     adjusted = adjusted_close(DAYS, np.full(10, 5.0), [action(4, ActionKind.DIVIDEND, "5")])
     assert np.isnan(adjusted[:3]).all()
     np.testing.assert_array_equal(adjusted[3:], np.full(7, 5.0))
 
 
 @pytest.mark.parametrize("day", [1, 31])
-def test_an_action_outside_the_series_changes_only_what_lies_before_it(day: int) -> None:
+def test_an_action_outside_the_series_changes_only_the_closes_before_it(day: int) -> None:
     adjusted = adjusted_close(DAYS, np.full(10, 8.0), [action(day, ActionKind.SPLIT, "2")])
     np.testing.assert_array_equal(adjusted, np.full(10, 8.0 if day == 1 else 4.0))
 

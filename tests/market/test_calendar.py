@@ -1,4 +1,4 @@
-"""Sessions, the partitions made of them and the hour of the batch, against the exchange's own calendar."""
+"""Sessions, their partitions and the time of the batch, checked against the exchange's calendar."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ YEAR = date(2022, 1, 3), date(2022, 12, 30)
 CHRISTMAS = date(2022, 12, 26)
 TOKYO = ZoneInfo("Asia/Tokyo")
 CLOSURE = date(2022, 3, 16)
-"""A Wednesday like any other."""
+"""An ordinary Wednesday."""
 
 SHUT = {
     "11 September": [date(2001, 9, day) for day in (11, 12, 13, 14)],
@@ -43,8 +43,8 @@ SHUT = {
 }
 OPEN = [
     *(date(2001, 9, 10), date(2001, 9, 17), date(2012, 10, 31), date(2025, 1, 10)),
-    date(2021, 6, 18),  # Juneteenth is kept from 2022 on
-    *(date(2010, 12, 31), date(2021, 12, 31)),  # New Year's Day is a Saturday, and nothing is kept for it
+    date(2021, 6, 18),  # the exchange closes for Juneteenth since 2022
+    *(date(2010, 12, 31), date(2021, 12, 31)),  # New Year's Day is a Saturday and has no substitute
 ]
 
 days = st.dates(date(2001, 1, 2), date(2027, 12, 30))
@@ -53,7 +53,7 @@ moments = st.datetimes(datetime(2001, 1, 3), datetime(2027, 12, 29), timezones=s
 
 @cache
 def exchange() -> Any:
-    """The exchange's calendar as others keep it."""
+    """Return the calendar of `exchange_calendars`."""
     return exchange_calendars.get_calendar("XNYS", start=FIRST_DAY, end=date(2028, 12, 31))
 
 
@@ -75,7 +75,7 @@ def keys(partitions: dg.DailyPartitionsDefinition, moment: datetime) -> list[dat
 
 
 def last_key(moment: datetime, closures: tuple[date, ...] = ()) -> date:
-    """Return the newest partition as seen at a moment; the first one is young, since Dagster lists them all."""
+    """Return the newest partition at a moment; the first one is recent, since Dagster lists them all."""
     return keys(partitions_of((moment - timedelta(days=20)).date(), closures), moment)[-1]
 
 
@@ -84,7 +84,7 @@ def last_key(moment: datetime, closures: tuple[date, ...] = ()) -> date:
 
 @pytest.mark.parametrize("year", [2022, 2025, 2026])
 def test_the_partitions_up_to_next_year_s_end_are_the_exchange_s_sessions(year: int) -> None:
-    """The horizon that the product has in any year."""
+    """The calendar ends as many years ahead as the product's."""
     calendar = SessionCalendar(date(year + YEARS_AHEAD, 12, 31))
     partitions = session_partitions(calendar, FIRST_PARTITION)
     end = date(year + 1, 12, 31)
@@ -107,14 +107,14 @@ def test_a_day_without_trading_is_neither_session_nor_partition(reason: str) -> 
 
 
 @pytest.mark.parametrize("day", OPEN)
-def test_a_day_of_trading_beside_a_closure_is_session_and_partition(day: date) -> None:
+def test_a_trading_day_next_to_a_closure_is_a_session_and_a_partition(day: date) -> None:
     assert nyse().is_session(day)
     assert partitions_of(FIRST_PARTITION).has_partition_key(day.isoformat())
 
 
 @pytest.mark.parametrize("year", [2021, 2022, 2024])
 def test_when_the_batch_starts_the_newest_partition_is_the_day_s_session(year: int) -> None:
-    """On every session of a year, in summer time, in winter time and in the weeks in which they change."""
+    """Check every session of a year: summer time, winter time and the weeks of the change."""
     sessions = nyse().sessions(date(year, 1, 1), date(year, 12, 31))
     assert len(sessions) > 250
     seen = [last_key(datetime.combine(session, BATCH_TIME, NEW_YORK)) for session in sessions]
@@ -177,7 +177,7 @@ def test_a_session_s_partition_appears_at_midnight_utc_which_is_19_or_20_hours_i
 
 @settings(max_examples=200, deadline=None)
 @given(moment=moments)
-def test_at_any_moment_the_newest_partition_is_the_last_session_that_is_over_in_utc(moment: datetime) -> None:
+def test_at_any_time_the_newest_partition_is_the_last_session_whose_utc_day_is_over(moment: datetime) -> None:
     assert last_key(moment) == nyse().latest_on_or_before(moment.date() - timedelta(days=1))
 
 
@@ -203,7 +203,7 @@ def test_an_announced_closure_is_neither_session_nor_partition() -> None:
     assert keys(partitions, new_york(YEAR[1], 21)) == expected
 
 
-def test_announcing_a_closure_that_is_none_changes_nothing() -> None:
+def test_announcing_a_closure_on_a_day_without_trading_changes_nothing() -> None:
     closures = [date(2022, 3, 12), CHRISTMAS]
     assert SessionCalendar(date(2027, 12, 31), closures).sessions(*YEAR) == nyse().sessions(*YEAR)
 
@@ -213,7 +213,7 @@ def test_announcing_a_closure_that_is_none_changes_nothing() -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(start=days, end=days)
-def test_sessions_closures_and_weekends_are_all_days_there_are(start: date, end: date) -> None:
+def test_every_day_is_a_session_a_closure_or_a_weekend(start: date, end: date) -> None:
     sessions, closures = nyse().sessions(start, end), nyse().weekday_closures(start, end)
     span = [start + timedelta(days=n) for n in range((end - start).days + 1)]
     assert sessions == sessions_of_exchange(start, end) if start <= end else not sessions
@@ -236,7 +236,7 @@ def test_a_year_s_closures_on_weekdays_are_its_holidays() -> None:
     ]
 
 
-def test_a_session_that_is_required_is_returned() -> None:
+def test_a_required_session_is_returned() -> None:
     assert nyse().require_session(date(2022, 12, 28)) == date(2022, 12, 28)
 
 
@@ -249,13 +249,13 @@ def test_a_session_that_is_required_is_returned() -> None:
         (date(2025, 1, 9), date(2025, 1, 8), date(2025, 1, 10)),
     ],
 )
-def test_a_day_that_is_no_session_is_refused_with_its_neighbours(day: date, before: date, after: date) -> None:
+def test_a_day_that_is_not_a_session_is_refused_with_the_nearest_sessions(day: date, before: date, after: date) -> None:
     with pytest.raises(ConfigurationError, match=f"^{day} is not a NYSE session.*{before} and {after}$"):
         nyse().require_session(day)
 
 
 @pytest.mark.parametrize("day", [date(1989, 12, 29), date(2028, 1, 3)])
-def test_a_day_outside_the_calendar_is_refused_with_the_calendar_s_ends(day: date) -> None:
+def test_a_day_outside_the_calendar_is_refused_with_the_calendar_s_range(day: date) -> None:
     with pytest.raises(ConfigurationError, match=f"^{day} lies outside .* 1990-01-01 to 2027-12-31$"):
         nyse().require_session(day)
 
@@ -276,7 +276,7 @@ def test_an_offset_beyond_the_calendar_is_its_first_or_last_session() -> None:
     assert nyse().offset(last, 1) == nyse().offset(date(2000, 1, 3), 100_000) == last
 
 
-def test_the_calendar_holds_its_last_session_and_nothing_beyond_its_ends() -> None:
+def test_the_calendar_contains_its_first_and_last_session_and_none_beyond() -> None:
     first, last = date(1990, 1, 2), date(2027, 12, 31)
     assert nyse().require_session(first) == nyse().latest_on_or_before(date(1980, 1, 2)) == first
     assert nyse().require_session(last) == nyse().latest_on_or_before(date(2030, 1, 2)) == last
@@ -292,7 +292,7 @@ def test_the_latest_session_on_a_day_is_the_exchange_s(day: date) -> None:
     assert nyse().latest_on_or_before(day) == stamp.date()
 
 
-# --- the session that a moment belongs to ---
+# --- the last session that has closed ---
 
 
 @pytest.mark.parametrize(
@@ -307,7 +307,7 @@ def test_the_latest_session_on_a_day_is_the_exchange_s(day: date) -> None:
         (date(2024, 12, 24), datetime(2024, 12, 24, 18, tzinfo=UTC)),
     ],
 )
-def test_a_session_is_the_target_from_its_close_on(session: date, close: datetime) -> None:
+def test_a_session_is_the_target_from_its_close(session: date, close: datetime) -> None:
     before = nyse().offset(session, -1)
     assert nyse().close_of(session) == close
     assert nyse().target_session(close - timedelta(seconds=1)) == before
@@ -325,12 +325,12 @@ def test_a_session_is_the_target_from_its_close_on(session: date, close: datetim
         (new_york(date(2022, 12, 27), 15, 59), date(2022, 12, 23)),
         (new_york(date(2022, 12, 27), 16), date(2022, 12, 27)),
         (new_york(date(2022, 11, 24), 20), date(2022, 11, 23)),  # Thanksgiving
-        (datetime(2022, 12, 28, 3, tzinfo=UTC), date(2022, 12, 27)),  # the 27th still, in New York
+        (datetime(2022, 12, 28, 3, tzinfo=UTC), date(2022, 12, 27)),  # still the 27th in New York
         (datetime(2022, 12, 29, 1, tzinfo=TOKYO), date(2022, 12, 27)),  # the 28th, before the close
         (new_york(date(2001, 9, 16), 20), date(2001, 9, 10)),
     ],
 )
-def test_without_a_close_that_day_the_target_is_the_last_session_that_had_one(moment: datetime, session: date) -> None:
+def test_before_the_day_s_close_the_target_is_the_last_session_that_has_closed(moment: datetime, session: date) -> None:
     assert nyse().target_session(moment) == session
 
 
@@ -358,22 +358,22 @@ def test_the_target_is_the_last_session_that_has_closed(moment: datetime) -> Non
         (new_york(date(2022, 3, 12), 12), datetime(2022, 3, 15, 1, tzinfo=UTC)),  # summer time's first
         (new_york(date(2022, 11, 4), 12), datetime(2022, 11, 5, 1, tzinfo=UTC)),
         (new_york(date(2022, 11, 5), 12), datetime(2022, 11, 8, 2, tzinfo=UTC)),
-        (datetime(2022, 7, 6, 0, 59, tzinfo=UTC), datetime(2022, 7, 6, 1, tzinfo=UTC)),  # the 5th still, in New York
+        (datetime(2022, 7, 6, 0, 59, tzinfo=UTC), datetime(2022, 7, 6, 1, tzinfo=UTC)),  # still the 5th in New York
         (datetime(2022, 7, 6, 1, tzinfo=UTC), datetime(2022, 7, 7, 1, tzinfo=UTC)),
     ],
 )
 def test_the_next_batch_starts_at_21_hours_of_the_next_session(now: datetime, batch: datetime) -> None:
-    found = next_batch(nyse(), now)
-    assert found.astimezone(UTC) == batch
-    assert (found.tzinfo, found.time()) == (NEW_YORK, BATCH_TIME)
+    upcoming = next_batch(nyse(), now)
+    assert upcoming.astimezone(UTC) == batch
+    assert (upcoming.tzinfo, upcoming.time()) == (NEW_YORK, BATCH_TIME)
 
 
 @settings(max_examples=300, deadline=None)
 @given(now=moments)
-def test_the_next_batch_is_the_first_one_after_now_and_finds_its_partition(now: datetime) -> None:
+def test_the_next_batch_is_the_first_one_after_now_and_its_partition_exists(now: datetime) -> None:
     coming = sessions_of_exchange(now.date() - timedelta(days=1), now.date() + timedelta(days=10))
     batch = next_batch(nyse(), now)
-    # Times of one zone compare by their clocks, those of two by the moments they mean: hence UTC.
+    # Python compares times of the same zone by wall clock; in UTC they compare by moment.
     starts = [new_york(session, 21).astimezone(UTC) for session in coming]
     assert batch.astimezone(UTC) == min(start for start in starts if start > now)
     assert last_key(batch) == nyse().target_session(batch) == batch.date()

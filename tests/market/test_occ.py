@@ -18,7 +18,7 @@ strikes = st.integers(1, 10**8 - 1).map(lambda thousandths: Decimal(thousandths)
 
 
 @given(root=roots, expiration=expirations, is_call=st.booleans(), strike=strikes)
-def test_what_is_written_is_read_back(root: str, expiration: date, is_call: bool, strike: Decimal) -> None:
+def test_a_written_symbol_is_read_back(root: str, expiration: date, is_call: bool, strike: Decimal) -> None:
     symbol = format_occ(root, expiration, is_call=is_call, strike=strike)
 
     assert parse_occ(symbol) == OptionContract(symbol, root, expiration, is_call, strike)
@@ -72,7 +72,7 @@ def test_digits_at_the_end_of_the_root_belong_to_the_root() -> None:
         "",
     ],
 )
-def test_what_is_no_option_is_not_read_as_one(symbol: str) -> None:
+def test_a_symbol_that_is_not_an_option_is_not_read_as_one(symbol: str) -> None:
     assert parse_occ(symbol) is None
 
 

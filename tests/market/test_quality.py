@@ -1,4 +1,4 @@
-"""Bars that cannot be true are refused, with the reason."""
+"""Bars that cannot be correct are refused, with the reason."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def bars(**changes: list[float]) -> Bars:
     return replace(flat, **arrays)
 
 
-def test_good_bars_pass_untouched() -> None:
+def test_valid_bars_pass_unchanged() -> None:
     kept, refused = check_bars(bars(), SESSIONS, LAST)
     assert refused == ()
     np.testing.assert_array_equal(kept.sessions, SESSIONS)
@@ -47,6 +47,7 @@ def test_good_bars_pass_untouched() -> None:
         ({"close": [10, 10, -3, 10, 10]}, "the close is not positive"),
         ({"close": [10, 10, np.nan, 10, 10]}, "the close is missing or not a number"),
         ({"close": [10, 10, np.inf, 10, 10]}, "the close is missing or not a number"),
+        ({"close": [10, 10, 1e303, 10, 10]}, "the close is missing or not a number"),
         ({"close": [10, 10, 4e-7, 10, 10]}, "the close rounds to zero"),
         ({"high": [11, 11, 8, 11, 11]}, "the high is below the low"),
         ({"close": [10, 10, 11.06, 10, 10]}, "the close is outside low and high"),
@@ -66,7 +67,7 @@ def test_a_close_within_half_a_percent_of_the_range_passes() -> None:
     assert len(kept.sessions) == 5
 
 
-def test_unknown_opens_highs_and_lows_do_not_condemn_a_close() -> None:
+def test_a_bar_with_an_unknown_open_high_and_low_passes() -> None:
     nothing = [np.nan] * 5
     kept, refused = check_bars(bars(open=nothing, high=nothing, low=nothing), SESSIONS, LAST)
     assert not refused
@@ -93,7 +94,7 @@ def test_of_two_bars_of_one_session_the_first_is_kept() -> None:
     assert kept.close.tolist() == [10, 10, 10, 10]
 
 
-def test_bars_come_out_in_order_whatever_order_they_came_in() -> None:
+def test_bars_are_returned_in_order_whatever_their_order_was() -> None:
     backwards = replace(bars(close=[1, 2, 3, 4, 5], low=[0] * 5, high=[9] * 5), sessions=SESSIONS[::-1].copy())
     kept, _ = check_bars(backwards, SESSIONS, LAST)
     np.testing.assert_array_equal(kept.sessions, SESSIONS)
@@ -119,7 +120,7 @@ NUMBERS = st.one_of(st.floats(), st.floats(-1, 20))
 @given(
     rows=st.lists(st.tuples(st.sampled_from([*SESSIONS.tolist(), date(2024, 1, 6)]), NUMBERS, NUMBERS, NUMBERS)),
 )
-def test_whatever_comes_in_only_positive_closes_on_sessions_go_out(
+def test_only_positive_closes_on_sessions_pass(
     rows: list[tuple[date, float, float, float]],
 ) -> None:
     columns = np.array([row[1:] for row in rows], dtype=np.float64).reshape(-1, 3).T
