@@ -109,5 +109,5 @@ def _sort_out(instruments: Instruments, answers: Mapping[str, Answer[T]]) -> tup
             found[instrument.id] = answer.value
         else:
             failed[instrument.symbol] = str(answer)
-            can_pass += answer.outcome.passes
+            can_pass += answer.outcome.is_transient
     return found, failed, can_pass
