@@ -22,19 +22,12 @@ from closingbell.errors import ConfigurationError
 from closingbell.install.demo_portfolios import demo_portfolios
 from closingbell.ledger.entries import NewPortfolio, NewPosition
 from closingbell.market.calendar import SessionCalendar
-from closingbell.market.instruments import OptionContract
+from closingbell.market.instruments import CONTRACT_SIZE, OptionContract
 from closingbell.market.occ import parse_occ
 from closingbell.providers import provider_named
 from closingbell.providers.base import BALANCE_LINES, CASH_FLOW_LINES, INCOME_LINES, MarketDataProvider, Outcome
-from closingbell.providers.demo import (
-    DEMO_FUNDS,
-    DEMO_STOCKS,
-    EWMA_DECAY,
-    RISK_FREE_RATE,
-    DemoProvider,
-    black_scholes,
-    ewma_volatility,
-)
+from closingbell.providers.demo import DEMO_FUNDS, DEMO_STOCKS, DemoProvider
+from closingbell.providers.demo.options import EWMA_DECAY, RISK_FREE_RATE, black_scholes, ewma_volatility
 
 ALL_TIME = (date(1990, 1, 1), date(2023, 12, 31))
 INCEPTION = date(2021, 12, 29)
@@ -209,7 +202,7 @@ class TestFiles:
         assert bars.sessions.tolist() == [date(2022, 1, 3), date(2022, 1, 5)]
 
     def test_a_missing_package_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("closingbell.providers.demo.find_spec", lambda _name: None)
+        monkeypatch.setattr("closingbell.providers.demo.closes.find_spec", lambda _name: None)
 
         with pytest.raises(ConfigurationError, match="skfolio"):
             DemoProvider().latest_session(LAST)
@@ -425,7 +418,7 @@ def worth(demo: DemoProvider, position: NewPosition, session: date) -> float:
     """Return a position's value on a session."""
     if position.contract:
         answer = demo.option_bars([position.contract], session, session)[position.symbol]
-        return float(position.quantity) * 100 * float(value(answer).close[0])
+        return float(position.quantity) * CONTRACT_SIZE * float(value(answer).close[0])
     if position.investment_class == "PRIVATE":
         known = [price for day, price in position.valuations if day <= session]
         return float(position.quantity * (known[-1] if known else position.entry_price))
