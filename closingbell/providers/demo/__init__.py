@@ -12,7 +12,7 @@ Derived
 Synthetic
     TLT (annual volatility 0.158, beta to SPY -0.33); every open, high, low and volume; option prices; shares
     outstanding, and with them market capitalisation; statements, and with them the P/E; the next earnings date.
-    Each is seeded by its symbol and generated for the whole history at once, so that a value does not depend on the
+    Each is seeded by its symbol and generated for the entire history at once, so that a value does not depend on the
     requested range or on the other requested symbols.
 
 The stock closes are already adjusted for splits and dividends. The demo therefore has no corporate actions, and its

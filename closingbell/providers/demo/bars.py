@@ -12,7 +12,7 @@ from closingbell.providers.demo.series import Series, generator
 
 
 def bars_around(name: str, series: Series, *, decimals: int, tick: float, usual_volume: float) -> Bars:
-    """Generate opens, highs, lows and volumes that fit the closes of a whole history.
+    """Generate opens, highs, lows and volumes that fit the closes of an entire history.
 
     Parameters
     ----------

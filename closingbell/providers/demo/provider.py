@@ -95,7 +95,7 @@ class DemoProvider:
         return Answer.ok(quarterly_statements(symbol, float(self._series(symbol).close[-1])))
 
     def _series(self, symbol: str) -> Series:
-        """Return the whole history of a known symbol."""
+        """Return the entire history of a known symbol."""
         if symbol not in self._known_series:
             if symbol == "VUG":
                 series = growth_fund(self._series(MARKET), self._series("VTV"))
