@@ -152,5 +152,5 @@ def _separate(instruments: Instruments, answers: Mapping[str, Answer[T]]) -> _An
             values[instrument.id] = answer.value
         else:
             failed[instrument.symbol] = str(answer)
-            transient += answer.outcome.passes
+            transient += answer.outcome.is_transient
     return _Answers(values, failed, transient)

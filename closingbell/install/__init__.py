@@ -1,1 +1,1 @@
-"""What makes an install: settings, the embedded database, shared parts, first rows."""
+"""An install: its settings, embedded database, shared objects and first rows."""

@@ -1,7 +1,7 @@
-"""The demo's universe and portfolios, as plain data for the code that writes them.
+"""The demo's portfolios, built from plans at a provider's prices.
 
-No market price is written here: sizes are weights, strikes are shares of the underlying's price, and what was paid
-is the provider's close of that day.
+The plans contain no market prices: sizes are weights, strikes are fractions of the underlying's price, and entry and
+exit prices are the provider's closes.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ LOT = 5
 
 STRIKE_STEP = Decimal(5)
 PRICE_STEP = Decimal("0.0001")
-"""The precision in which prices paid are kept."""
+"""Precision of entry and exit prices."""
 
 
 @dataclass(frozen=True)
 class _Holding:
-    """A stock or fund to hold: its weight in the equity at the start of holding it, negative for a short."""
+    """A stock or fund to hold: its weight as a fraction of equity when the holding starts, negative for a short."""
 
     symbol: str
     weight: str
@@ -40,7 +40,15 @@ class _Holding:
 
 @dataclass(frozen=True)
 class _Option:
-    """An option to hold: contracts, negative for a short, and strike as a share of the price on the entry date."""
+    """An option to hold.
+
+    Parameters
+    ----------
+    contracts : int
+        Negative for a short.
+    moneyness : str
+        Strike as a fraction of the underlying's close on the entry date.
+    """
 
     underlying: str
     contracts: int
@@ -48,6 +56,20 @@ class _Option:
     moneyness: str
     expiration: date
     entry: date
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A portfolio to build."""
+
+    name: str
+    account_name: str
+    account_type: str
+    equity: Decimal
+    holdings: Sequence[_Holding]
+    options: Sequence[_Option] = ()
+    private: Sequence[NewPosition] = ()
+    equity_changes: tuple[tuple[date, str, Decimal], ...] = ()
 
 
 _BALANCED = (
@@ -91,7 +113,7 @@ _HEDGED = (
 )
 
 _HEDGED_OPTIONS = (
-    # These two end in the money within the year, and settle into cash.
+    # These two expire in the money within the demo's history, and settle into cash.
     _Option("SPY", 6, "PUT", "0.97", date(2022, 6, 17), date(2021, 12, 20)),
     _Option("XOM", 30, "CALL", "1.05", date(2022, 9, 16), date(2021, 12, 13)),
     _Option("MSFT", -6, "CALL", "1.15", date(2023, 1, 20), date(2021, 12, 6)),
@@ -139,7 +161,7 @@ _FAMILY_PRIVATE = (
             (date(2022, 9, 30), Decimal(1_135_000)),
         ),
     ),
-    # Never valued: it stays at its entry price.
+    # Without valuations it keeps its entry price.
     NewPosition(
         symbol="CEDAR_GROWTH_FUND",
         quantity=Decimal(300),
@@ -156,64 +178,78 @@ _FAMILY_CHANGES = (
 )
 
 
+_PLANS = (
+    _Plan(
+        name="Balanced Growth",
+        account_name="Balanced Growth Account",
+        account_type="taxable",
+        equity=Decimal(1_000_000),
+        holdings=_BALANCED,
+    ),
+    _Plan(
+        name="Hedged Equity",
+        account_name="Hedged Equity Account",
+        account_type="taxable",
+        equity=Decimal(2_500_000),
+        holdings=_HEDGED,
+        options=_HEDGED_OPTIONS,
+    ),
+    _Plan(
+        name="Family Office",
+        account_name="Family Office Trust",
+        account_type="trust",
+        equity=Decimal(5_000_000),
+        holdings=_FAMILY,
+        private=_FAMILY_PRIVATE,
+        equity_changes=_FAMILY_CHANGES,
+    ),
+)
+
+
 def demo_portfolios(provider: MarketDataProvider, inception: date) -> tuple[NewPortfolio, ...]:
     """Build the demo's three portfolios at a provider's prices.
 
     Parameters
     ----------
     provider : MarketDataProvider
-        Asked for the closes of the demo's symbols and options on the sessions they are bought, sold and weighed.
+        Gives the closes of the demo's symbols and options on the sessions of entries and exits, and on `inception`.
     inception : date
-        The session on which the portfolios start, 2021-12-29 in the demo: positions bought before it have their
-        weights on that session, later ones on the session they are bought.
+        First session of the portfolios, 2021-12-29 in the demo. Positions bought before it have their weights on that
+        session, later ones on their entry date.
 
     Returns
     -------
     tuple of NewPortfolio
-        A long-only portfolio, a long-short one with options, and one with private assets and external flows.
+        A long-only portfolio, a long-short one with options, and one with private assets and equity changes.
 
     Raises
     ------
     ConfigurationError
-        When the provider has no close for one of those sessions.
+        If the provider has no close on one of those sessions.
     """
-    balanced, hedged, family = Decimal(1_000_000), Decimal(2_500_000), Decimal(5_000_000)
-    return (
-        NewPortfolio(
-            name="Balanced Growth",
-            account_name="Balanced Growth Account",
-            account_type="taxable",
-            equity=balanced,
-            inception=inception,
-            positions=_bought(provider, _BALANCED, balanced, inception),
+    return tuple(_build(provider, plan, inception) for plan in _PLANS)
+
+
+def _build(provider: MarketDataProvider, plan: _Plan, inception: date) -> NewPortfolio:
+    return NewPortfolio(
+        name=plan.name,
+        account_name=plan.account_name,
+        account_type=plan.account_type,
+        equity=plan.equity,
+        inception=inception,
+        positions=(
+            *_bought(provider, plan.holdings, plan.equity, inception),
+            *(_bought_option(provider, option) for option in plan.options),
+            *plan.private,
         ),
-        NewPortfolio(
-            name="Hedged Equity",
-            account_name="Hedged Equity Account",
-            account_type="taxable",
-            equity=hedged,
-            inception=inception,
-            positions=(
-                *_bought(provider, _HEDGED, hedged, inception),
-                *(_bought_option(provider, option) for option in _HEDGED_OPTIONS),
-            ),
-        ),
-        NewPortfolio(
-            name="Family Office",
-            account_name="Family Office Trust",
-            account_type="trust",
-            equity=family,
-            inception=inception,
-            positions=(*_bought(provider, _FAMILY, family, inception), *_FAMILY_PRIVATE),
-            equity_changes=_FAMILY_CHANGES,
-        ),
+        equity_changes=plan.equity_changes,
     )
 
 
 def _bought(
     provider: MarketDataProvider, holdings: Sequence[_Holding], equity: Decimal, inception: date
 ) -> tuple[NewPosition, ...]:
-    """Turn weights into lots of shares at the provider's closes."""
+    """Return lots of shares that have the weights of the holdings at the provider's closes."""
     positions = []
     for holding in holdings:
         symbol, weighed_on = holding.symbol, max(holding.entry, inception)
@@ -234,7 +270,7 @@ def _bought(
 
 
 def _bought_option(provider: MarketDataProvider, option: _Option) -> NewPosition:
-    """Choose an option's strike by the underlying's close of the entry date, and buy it at its own close."""
+    """Return an option position with a strike near its moneyness, bought at the close of its entry date."""
     spot = _close(provider, option.underlying, option.entry)
     strike = _rounded(spot * Decimal(option.moneyness) / STRIKE_STEP, Decimal(1)) * STRIKE_STEP
     is_call = option.kind == "CALL"
@@ -257,11 +293,11 @@ def _close(provider: MarketDataProvider, symbol: str, session: date) -> Decimal:
 
 
 def _only_close(answer: Answer[Bars], symbol: str, session: date) -> Decimal:
-    """Return the close of an answer about one session."""
+    """Return the close of an answer for one session."""
     if answer.value is None:
         raise ConfigurationError(
             f"the provider has no close of {symbol} on {session}: {answer.reason}",
-            "The demo's portfolios need the demo provider",
+            "Build the demo's portfolios with the demo provider",
         )
     return _rounded(Decimal(str(float(answer.value.close[0]))), PRICE_STEP)
 

@@ -1,4 +1,7 @@
-"""Write a migration: ``python -m closingbell.install.new_migration "what changes"`` compares tables and database."""
+"""Write a migration from the differences between the tables of the code and the database.
+
+Run ``python -m closingbell.install.new_migration "what changes"``.
+"""
 
 import argparse
 

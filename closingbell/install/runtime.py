@@ -1,4 +1,4 @@
-"""The plant's shared parts, made from the settings once per process: database, provider, calendar, clock."""
+"""The plant's shared objects, made from the settings once per process: database, provider, calendar, clock."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ YEARS_AHEAD = 2
 
 
 def embedded_server(settings: Settings) -> EmbeddedPostgres:
-    """Return the install's own PostgreSQL, which need not run."""
+    """Return the install's own PostgreSQL server, without starting it."""
     return EmbeddedPostgres(settings.home / "postgres")
 
 
@@ -33,12 +33,12 @@ def _embedded_in_use() -> EmbeddedPostgres:
 
 
 def revive_embedded(settings: Settings) -> bool:
-    """Start the embedded server again if it has died; tell whether it had."""
+    """Restart the embedded server if it has died; return whether it was restarted."""
     return settings.database_url is None and _embedded_in_use().revive()
 
 
 def lease_descriptors(settings: Settings) -> tuple[int, ...]:
-    """Return what a child process must inherit for the embedded server to outlive this process as long as it does."""
+    """Return the file descriptors that keep the embedded server running while a child process inherits them."""
     if settings.database_url is not None:
         return ()
     descriptor = _embedded_in_use().lease_descriptor()
@@ -46,7 +46,7 @@ def lease_descriptors(settings: Settings) -> tuple[int, ...]:
 
 
 def warehouse_url(settings: Settings) -> str:
-    """Return the URL of the product's database; the embedded server is started and held until this process ends."""
+    """Return the URL of the product's database; the embedded server is started and kept until this process ends."""
     if settings.database_url is not None:
         return settings.database_url
     return _embedded_in_use().url(WAREHOUSE)
@@ -73,20 +73,20 @@ def open_provider() -> MarketDataProvider:
 
 @cache
 def trading_calendar() -> SessionCalendar:
-    """Return the calendar; its horizon moves once a year, so that partitions do not change from day to day."""
+    """Return the calendar; its last day changes once a year, so that the partitions do not change daily."""
     return SessionCalendar(date(now().year + YEARS_AHEAD, 12, 31), load_settings().extra_closures)
 
 
 def now() -> datetime:
-    """Return the wall clock's time in UTC; nothing below assets and mathematics asks for it."""
+    """Return the time of the wall clock in UTC; assets and calculations do not use it."""
     return datetime.now(UTC)
 
 
 def planning_now() -> datetime:
-    """Return what sensors take for now: the wall clock, unless the settings rehearse another moment."""
+    """Return the time that sensors plan by: the clock of the settings, or else the wall clock."""
     return load_settings().clock or now()
 
 
 def latest_session(moment: datetime | None = None) -> date:
-    """Return the newest session that has closed by a moment (default: by now) and that the provider has."""
+    """Return the newest session that has closed by a moment (default: now) and that the provider has."""
     return open_provider().latest_session(trading_calendar().target_session(moment or now()))

@@ -1,4 +1,4 @@
-"""What a new install begins with: the factors, the funds they need and, with the demo provider, the demo."""
+"""The first rows of an install: the factors, their funds and, with the demo provider, the demo's portfolios."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from closingbell.repositories import factors, locks, portfolios, universe
 from closingbell.repositories.database import Database
 
 LOCAL_OWNER = "local"
-"""The one user of a default install."""
+"""The only user of a default install."""
 
 YEAR = 252
-"""Sessions of the demo's history: its portfolios start with the first of them."""
+"""Length of the demo's history; its portfolios start on the first session."""
 
 
 @dataclass(frozen=True)
 class Seeded:
-    """How much was new."""
+    """Numbers of new rows."""
 
     symbols: int
     portfolios: int
 
 
 def seed(database: Database, provider: MarketDataProvider, calendar: SessionCalendar, latest: date) -> Seeded:
-    """Write what a new install begins with; what is there already is left as it is."""
+    """Write the first rows of an install; existing rows are not changed."""
     with database.transaction(lock=locks.SEEDS) as connection:
         factors.seed_definitions(connection)
         funds = [(fund, Kind.ETF) for fund in REGRESSOR_FUNDS]

@@ -1,4 +1,4 @@
-"""Settings: environment variables first, then the file ``.env`` beside the code, then defaults that just work."""
+"""Settings: from environment variables, then from the file ``.env`` beside the code, then from defaults."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Settings(BaseSettings):
-    """Everything that differs between one install and the next."""
+    """Everything that differs between installs."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
 
@@ -31,12 +31,12 @@ class Settings(BaseSettings):
     database_url: str | None = Field(
         None,
         validation_alias="DATABASE_URL",
-        description="PostgreSQL for the product's tables; none: the embedded server.",
+        description="URL of PostgreSQL for the product's tables; none: the embedded server.",
     )
     dagster_database_url: str | None = Field(
         None,
         validation_alias="DAGSTER_DATABASE_URL",
-        description="PostgreSQL for Dagster's own storage; none: database <name>_dagster beside DATABASE_URL.",
+        description="URL of PostgreSQL for Dagster's storage; none: the database <name>_dagster beside DATABASE_URL.",
     )
     batch_v2_enabled: bool = Field(
         default=False,
@@ -49,9 +49,11 @@ class Settings(BaseSettings):
     clock: datetime | None = Field(
         None,
         validation_alias="CLOSINGBELL_CLOCK",
-        description="The moment that sensors take for now, for rehearsals; none: the wall clock.",
+        description="The time that sensors plan by, for rehearsals; none: the wall clock.",
     )
-    provider: str = Field("demo", validation_alias="CLOSINGBELL_PROVIDER", description="Where market data comes from.")
+    provider: str = Field(
+        "demo", validation_alias="CLOSINGBELL_PROVIDER", description="Name of the market-data provider."
+    )
     first_partition: date = Field(
         date(2001, 1, 2),
         validation_alias="CLOSINGBELL_FIRST_PARTITION",
@@ -60,7 +62,7 @@ class Settings(BaseSettings):
     extra_closures: tuple[date, ...] = Field(
         (),
         validation_alias="CLOSINGBELL_EXTRA_CLOSURES",
-        description="Announced closures that the exchange's rules do not know, as a JSON list of dates.",
+        description="Announced closures that are not in the exchange's rules, as a JSON list of dates.",
     )
     webserver_port: int = Field(
         3000, validation_alias="CLOSINGBELL_WEBSERVER_PORT", ge=1, le=65535, description="Port of the Dagster UI."
@@ -79,7 +81,7 @@ class Settings(BaseSettings):
 
     @property
     def mode(self) -> Mode:
-        """Return how the plant runs."""
+        """Return the mode in which the plant runs."""
         return Mode.INSTANT if self.batch_v2_enabled else Mode.COMBINED
 
     @property
@@ -95,7 +97,7 @@ def load_settings() -> Settings:
     Raises
     ------
     ConfigurationError
-        If a setting is not understood; the message names the variable.
+        If a setting is invalid; the message names the variable.
     """
     env_file = Path(os.environ.get("CLOSINGBELL_ENV_FILE", ROOT / ".env"))
     try:

@@ -1,1 +1,1 @@
-"""What a portfolio consists of, and how it is read from files and forms; pure."""
+"""The entries of portfolios, and how files and forms become entries. Pure functions."""

@@ -1,4 +1,4 @@
-"""What a new portfolio consists of, before it is stored."""
+"""The entries of a new portfolio, before they are stored."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class NewPosition:
     Parameters
     ----------
     symbol : str
-        Ticker, OCC symbol or, with an underscore, the name of a private asset.
+        Ticker, OCC symbol or name of a private asset.
     quantity : Decimal
         Shares, contracts or units; negative for a short.
     entry_price, exit_price : Decimal
-        Money per share or unit; no exit price while the position is open.
+        Money per share or unit; the exit price is None while the position is open.
     entry_date, exit_date : date
     investment_class : str
         PUBLIC, OPTIONS or PRIVATE.
@@ -32,7 +32,7 @@ class NewPosition:
     valuations : tuple of (date, Decimal)
         Manual valuations of a private asset, money per unit, oldest first.
     contract : OptionContract or None
-        What an option position holds.
+        The contract of an option position.
     """
 
     symbol: str
@@ -56,17 +56,17 @@ class NewPosition:
 
 @dataclass(frozen=True)
 class NewPortfolio:
-    """A portfolio with its lots and the money that moves in and out.
+    """A portfolio with its lots, contributions and withdrawals.
 
     Parameters
     ----------
     name, account_name, account_type : str
     equity : Decimal
-        Equity on the inception session, which cash makes up for.
+        Equity at the close of the inception session; cash is what the positions leave of it.
     inception : date
     positions : tuple of NewPosition
     equity_changes : tuple of (date, str, Decimal)
-        Day, ``contribution`` or ``withdrawal``, and a positive amount of money.
+        Date, ``contribution`` or ``withdrawal``, and a positive amount of money.
     """
 
     name: str

@@ -6,7 +6,7 @@ from closingbell.errors import ConfigurationError
 from closingbell.providers.base import MarketDataProvider
 
 KNOWN = ("demo",)
-"""The names that `provider_named` understands."""
+"""The names that `provider_named` accepts."""
 
 
 def provider_named(name: str) -> MarketDataProvider:
@@ -15,11 +15,11 @@ def provider_named(name: str) -> MarketDataProvider:
     Raises
     ------
     ConfigurationError
-        When nobody has that name.
+        If no provider has that name.
     """
     if name == "demo":
         # Only the chosen provider's packages are loaded.
         from closingbell.providers.demo import DemoProvider  # noqa: PLC0415
 
         return DemoProvider()
-    raise ConfigurationError(f"unknown market-data provider {name!r}", f"The known ones are: {', '.join(KNOWN)}")
+    raise ConfigurationError(f"unknown market-data provider {name!r}", f"Choose one of: {', '.join(KNOWN)}")

@@ -1,8 +1,8 @@
-"""What every market-data provider answers, whoever it is.
+"""The interface of every market-data provider, and the answers it returns.
 
-A provider never raises for what the market or the network does: each symbol gets an `Answer` whose `outcome` says
-what happened. An empty answer is not a success, and a failed one carries no value, so that a caller cannot
-mistake silence for data.
+A provider does not raise for an unknown symbol, missing data or a failure of the network: each symbol gets an
+`Answer` whose `outcome` says what happened. Only a successful answer has a value, so that a caller cannot mistake a
+missing answer for data.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from closingbell.market.instruments import OptionContract
 
 
 class Outcome(StrEnum):
-    """How a provider's answer about one symbol ended."""
+    """What came of a request for one symbol."""
 
     OK = "ok"
     EMPTY = "empty"
@@ -30,8 +30,8 @@ class Outcome(StrEnum):
     UNAVAILABLE = "unavailable"
 
     @property
-    def passes(self) -> bool:
-        """Whether trying again later can help."""
+    def is_transient(self) -> bool:
+        """Whether a later retry can succeed."""
         return self in {Outcome.RATE_LIMITED, Outcome.UNAVAILABLE}
 
 
@@ -45,13 +45,12 @@ class Answer(Generic[T]):
     Parameters
     ----------
     outcome : Outcome
-        What happened.
     value : T or None
         The data; present exactly when `outcome` is `Outcome.OK`.
     reason : str
-        For people: why there is no value.
+        Why there is no value, for logs and users.
     retry_after : float or None
-        Seconds to wait before asking again, where the provider said so.
+        Seconds to wait before a retry, if the provider gives them.
     """
 
     outcome: Outcome
@@ -76,9 +75,9 @@ class Answer(Generic[T]):
 
 @dataclass(frozen=True)
 class Profile:
-    """What is known of a company or fund today. Everything but the name may be unknown.
+    """Current facts of a company or fund. All but the name and the source may be unknown.
 
-    Money in the listing currency; `beta` is the provider's own estimate.
+    Money is in the listing currency; `beta` is the provider's own estimate.
     """
 
     name: str
@@ -99,7 +98,7 @@ class Profile:
 
 @dataclass(frozen=True)
 class Statement:
-    """One quarterly statement: the date its quarter ended, the currency, and its lines by name, in money."""
+    """One quarterly statement: the last day of its quarter, its currency, and its amounts of money by line name."""
 
     period_end: date
     currency: str
@@ -108,7 +107,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class Statements:
-    """The quarterly statements of one company, each list oldest first."""
+    """The quarterly statements of one company, each tuple oldest first."""
 
     income: tuple[Statement, ...]
     balance: tuple[Statement, ...]
@@ -122,15 +121,15 @@ CASH_FLOW_LINES = ("operating_cash_flow", "capital_expenditure", "free_cash_flow
 
 
 class MarketDataProvider(Protocol):
-    """A source of market data. Implementations pass `tests/provider_contract.py`.
+    """A source of market data. Implementations pass the tests of `tests/support/provider_contract.py`.
 
-    Every method answers for each name it was asked about and for no other. Ranges include both ends.
+    Every method answers for each requested symbol and for no other. Ranges include both ends.
     """
 
     name: str
 
     def latest_session(self, closed: date) -> date:
-        """Return the newest session this provider has, given the newest one that has `closed` on the exchange."""
+        """Return the newest session that this provider has, at most `closed`, the newest one closed on the exchange."""
         ...
 
     def daily_bars(self, symbols: Sequence[str], start: date, end: date) -> Mapping[str, Answer[Bars]]:
@@ -142,7 +141,7 @@ class MarketDataProvider(Protocol):
         ...
 
     def profiles(self, symbols: Sequence[str]) -> Mapping[str, Answer[Profile]]:
-        """Return what is known of each company or fund today."""
+        """Return the current facts of each company or fund."""
         ...
 
     def statements(self, symbols: Sequence[str]) -> Mapping[str, Answer[Statements]]:

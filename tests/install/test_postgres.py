@@ -1,4 +1,4 @@
-"""The embedded server: one per folder, shared by processes, stopped by the last of them."""
+"""The embedded server: one per folder, shared by processes, stopped by the last one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ server.release()
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """A folder of the test's own; whatever server runs in it afterwards is stopped."""
+    """A folder for one test; a server that still runs in it afterwards is stopped."""
     yield tmp_path
     server = EmbeddedPostgres(tmp_path / "postgres")
     if server.is_running():
@@ -57,7 +57,7 @@ def answer(server: EmbeddedPostgres) -> int:
         return int(connection.execute(text("SELECT 42")).scalar_one())
 
 
-def test_it_starts_when_needed_and_keeps_its_data(folder: Path) -> None:
+def test_the_server_starts_when_needed_and_keeps_its_data(folder: Path) -> None:
     server = EmbeddedPostgres(folder / "postgres")
     assert not server.is_running()
     server.acquire()
@@ -71,7 +71,7 @@ def test_it_starts_when_needed_and_keeps_its_data(folder: Path) -> None:
     server.release()
 
 
-def test_processes_share_it_and_the_last_one_stops_it(folder: Path) -> None:
+def test_processes_share_the_server_and_the_last_one_stops_it(folder: Path) -> None:
     server = EmbeddedPostgres(folder / "postgres")
     with hold(folder / "postgres") as first:
         with hold(folder / "postgres") as second:
@@ -83,7 +83,7 @@ def test_processes_share_it_and_the_last_one_stops_it(folder: Path) -> None:
     assert not server.is_running()
 
 
-def test_a_user_that_was_killed_does_not_keep_it_from_being_stopped(folder: Path) -> None:
+def test_a_killed_process_does_not_keep_the_server_running(folder: Path) -> None:
     server = EmbeddedPostgres(folder / "postgres")
     with hold(folder / "postgres") as killed:
         killed.send_signal(signal.SIGKILL)
@@ -94,7 +94,7 @@ def test_a_user_that_was_killed_does_not_keep_it_from_being_stopped(folder: Path
     assert not server.is_running()
 
 
-def test_after_a_crash_of_the_server_it_starts_again_with_what_was_committed(folder: Path) -> None:
+def test_after_a_crash_the_server_starts_again_with_all_committed_data(folder: Path) -> None:
     server = EmbeddedPostgres(folder / "postgres")
     server.acquire()
     with Database(server.url("postgres")).transaction() as connection:
@@ -109,7 +109,7 @@ def test_after_a_crash_of_the_server_it_starts_again_with_what_was_committed(fol
     again.release()
 
 
-def test_a_path_too_long_for_a_socket_works_too(folder: Path) -> None:
+def test_a_path_too_long_for_a_socket_works(folder: Path) -> None:
     deep = folder / ("long name " * 8) / ("é" * 30)
     server = EmbeddedPostgres(deep / "postgres")
     assert len(os.fsencode(server.socket_folder / ".s.PGSQL.5432")) <= MAX_SOCKET_PATH
@@ -118,8 +118,8 @@ def test_a_path_too_long_for_a_socket_works_too(folder: Path) -> None:
     server.release()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_an_ordinary_user_runs_it_as_themself() -> None:
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run as another user")
+def test_an_ordinary_user_runs_the_server_as_that_user() -> None:
     nobody = pwd.getpwnam("nobody")
     packages = os.pathsep.join([str(ROOT), sysconfig.get_path("purelib")])
 

@@ -1,4 +1,4 @@
-"""Uploaded files and forms: what is read, what is refused, and with which code."""
+"""Uploaded files and forms: what is read, and what is rejected with which code."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import fields
 from datetime import date, timedelta
 from decimal import Decimal
 from time import process_time
@@ -17,7 +18,9 @@ from hypothesis import strategies as st
 
 from closingbell.ledger.entries import NewPosition
 from closingbell.ledger.uploads import (
+    COLUMN_OF_FIELD,
     COLUMNS,
+    FIELD_OF_COLUMN,
     MAX_BYTES,
     MAX_ROWS,
     TEMPLATE,
@@ -46,14 +49,14 @@ def read(text: str) -> tuple[NewPosition, ...]:
     return read_positions(text.encode(), today=TODAY)
 
 
-def refusal(content: bytes | str) -> RejectedError:
+def rejection(content: bytes | str) -> RejectedError:
     with pytest.raises(RejectedError) as caught:
         read_positions(content.encode() if isinstance(content, str) else content, today=TODAY)
     return caught.value
 
 
 def row_of(**cells: str) -> str:
-    """Return a file of one row: a good one but for what is given, by column without spaces."""
+    """Return a file of one row, valid except for the given cells, whose columns are named without spaces."""
     by_column = {"Symbol": "AAPL", "Quantity": "100", "Entry Price Per Share": "150.25", "Entry Date": "2022-01-14"}
     by_column |= {next(c for c in COLUMNS if c.replace(" ", "") == name): value for name, value in cells.items()}
     output = io.StringIO()
@@ -75,7 +78,7 @@ def row_of(**cells: str) -> str:
         f"{HEADER}\r\n{ROW}\r\n",
         f"{HEADER}\r{ROW}\r",
         f"{HEADER}\n{ROW}\n".replace(",", ";"),
-        f"# exported 'today\" by somebody\n\n{HEADER}\n\n  # a comment\n{ROW}\n,,,\n   \n",
+        f"# exported 'today\" from a spreadsheet\n\n{HEADER}\n\n  # a comment\n{ROW}\n,,,\n   \n",
         "entry date,SYMBOL, quantity ,Entry  Price Per Share\n2022-01-14,aapl, 100 ,150.25\n",
         'Symbol,Quantity,"Entry Price Per Share",Entry Date\n"AAPL","100","150.25","2022-01-14"\n',
         f"{HEADER},Investment Class,Investment Subtype,Exit Date\n{ROW},,,\n",
@@ -86,13 +89,13 @@ def row_of(**cells: str) -> str:
         "wrapped header",
     ],
 )
-def test_a_file_is_read_whatever_wrote_it(text: str) -> None:
+def test_a_file_is_read_in_every_common_dialect(text: str) -> None:
     assert read(text) == (APPLE,)
 
 
 def test_a_cell_may_hold_separators_newlines_and_what_looks_like_a_comment() -> None:
-    error = refusal(f'{HEADER}\n"AA\n# no comment, but ""a cell""\nPL",100,150.25,2022-01-14\nMSFT,x,1,2022-01-14\n')
-    assert [(each.row, each.code) for each in error.details] == [
+    error = rejection(f'{HEADER}\n"AA\n# no comment, but ""a cell""\nPL",100,150.25,2022-01-14\nMSFT,x,1,2022-01-14\n')
+    assert [(detail.row, detail.code) for detail in error.details] == [
         (2, Code.SYMBOL_CHARACTERS),
         (5, Code.QUANTITY_NOT_A_NUMBER),
     ]
@@ -105,7 +108,7 @@ def test_equal_rows_are_two_lots() -> None:
 
 def test_the_template_can_be_uploaded_as_it_is() -> None:
     held = read(TEMPLATE)
-    assert [(each.symbol, each.position_type) for each in held] == [
+    assert [(position.symbol, position.position_type) for position in held] == [
         ("AAPL", "LONG"),
         ("IWM", "SHORT"),
         ("SPY230616P00400000", "LP"),
@@ -113,16 +116,16 @@ def test_the_template_can_be_uploaded_as_it_is() -> None:
     ]
 
 
-def test_as_many_rows_as_are_allowed_are_read_and_not_one_more() -> None:
+def test_a_file_of_the_most_rows_is_read_and_one_row_more_is_rejected() -> None:
     assert len(read(f"{HEADER}\n" + f"{ROW}\n" * MAX_ROWS)) == MAX_ROWS
-    assert refusal(f"{HEADER}\n" + f"{ROW}\n" * (MAX_ROWS + 1)).code == Code.FILE_TOO_LARGE
+    assert rejection(f"{HEADER}\n" + f"{ROW}\n" * (MAX_ROWS + 1)).code == Code.FILE_TOO_LARGE
 
 
-def test_a_file_of_the_largest_size_is_read_and_one_byte_more_is_not() -> None:
+def test_a_file_of_the_largest_size_is_read_and_one_byte_more_is_rejected() -> None:
     text = f"{HEADER}\n{ROW}\n#"
     largest = (text + "x" * (MAX_BYTES - len(text))).encode()
     assert read_positions(largest, today=TODAY) == (APPLE,)
-    assert refusal(largest + b"x").code == Code.FILE_TOO_LARGE
+    assert rejection(largest + b"x").code == Code.FILE_TOO_LARGE
 
 
 FILES = [
@@ -146,35 +149,35 @@ FILES = [
 
 
 @pytest.mark.parametrize(("content", "code"), FILES)
-def test_what_is_no_such_file_is_refused_with_its_code(content: bytes, code: Code) -> None:
-    assert refusal(content).code == code
+def test_an_invalid_file_is_rejected_with_its_code(content: bytes, code: Code) -> None:
+    assert rejection(content).code == code
 
 
-def test_a_misspelt_column_is_named_with_the_one_that_is_meant() -> None:
-    assert "is it Exit Price Per Share?" in str(refusal(f"{HEADER},Exit Price Per Shar\n{ROW},\n"))
+def test_the_right_name_of_a_misspelt_column_is_suggested() -> None:
+    assert "did you mean Exit Price Per Share?" in str(rejection(f"{HEADER},Exit Price Per Shar\n{ROW},\n"))
 
 
-def test_a_column_that_is_cut_short_is_not_taken_for_another_that_looks_like_it() -> None:
-    error = refusal("Symbol,Quantity,Entry Price,Entry Date\nAAPL,100,150.25,2022-01-14\n")
-    assert [(each.column, each.code) for each in error.details] == [
+def test_the_full_name_of_a_shortened_column_is_suggested_before_similar_names() -> None:
+    error = rejection("Symbol,Quantity,Entry Price,Entry Date\nAAPL,100,150.25,2022-01-14\n")
+    assert [(detail.column, detail.code) for detail in error.details] == [
         ("Entry Price Per Share", Code.COLUMN_MISSING),
         ("entry price", Code.BAD_HEADER),
     ]
-    assert "is it Entry Price Per Share?" in error.details[1].message
+    assert "did you mean Entry Price Per Share?" in error.details[1].message
 
 
 @pytest.mark.parametrize("name", ["Symbol", "entry date {}", "{}"])
-def test_a_header_of_very_many_columns_is_refused_at_once(name: str) -> None:
+def test_a_header_of_very_many_columns_is_rejected_quickly(name: str) -> None:
     names = [name.format(number) for number in range(200_000)]
     began = process_time()
-    error = refusal(f"{HEADER},{','.join(names)}\n{ROW}\n")
-    # Compared each with each they take minutes, which whoever uploads could take from all others.
+    error = rejection(f"{HEADER},{','.join(names)}\n{ROW}\n")
+    # Comparing all names with one another would take minutes, in which the server would not serve other users.
     assert process_time() - began < 5
     assert (error.code, len(error.details)) == (Code.BAD_HEADER, 1_000)
 
 
-def test_rows_of_another_length_are_all_reported_together_with_the_bad_cells_of_the_others() -> None:
-    error = refusal(f"{HEADER}\nAAPL,100\n{ROW}\nAAPL,0,1,2022-01-14\n{ROW},1\n")
+def test_rows_of_another_length_are_reported_together_with_the_bad_cells_of_the_other_rows() -> None:
+    error = rejection(f"{HEADER}\nAAPL,100\n{ROW}\nAAPL,0,1,2022-01-14\n{ROW},1\n")
     assert error.code == Code.MALFORMED
     assert [(detail.row, detail.column, detail.code) for detail in error.details] == [
         (2, None, Code.MALFORMED),
@@ -184,11 +187,11 @@ def test_rows_of_another_length_are_all_reported_together_with_the_bad_cells_of_
     assert str(error).startswith("2 rows are not as long as the header and 1 cell is wrong, the first in line 2: ")
 
 
-def test_a_file_of_the_most_rows_is_read_soon_even_if_all_are_options() -> None:
+def test_a_file_of_the_most_rows_is_read_quickly_even_if_all_are_options() -> None:
     option = "SPY_PUT,8,11.35,2022-08-15,OPTIONS,PUT,SPY,400,2023-06-16,PUT,2022-09-01,12.5\n"
     began = process_time()
     assert len(read(f"{','.join(COLUMNS)}\n" + option * MAX_ROWS)) == MAX_ROWS
-    # It takes half a second; the rest is for slow machines.
+    # It takes half a second; the margin is for slow machines.
     assert process_time() - began < 3
 
 
@@ -265,16 +268,16 @@ CELLS = [
 
 
 @pytest.mark.parametrize(("cells", "code"), CELLS)
-def test_a_bad_cell_is_refused_with_its_code(cells: dict[str, str], code: Code) -> None:
-    error = refusal(row_of(**cells))
+def test_a_bad_cell_is_rejected_with_its_code(cells: dict[str, str], code: Code) -> None:
+    error = rejection(row_of(**cells))
     assert error.code == Code.FILE_INVALID
     assert [detail.code for detail in error.details] == [code]
     assert error.details[0].row == 2
 
 
 @pytest.mark.parametrize("number", ["1e13", "1e400", "1e999999999", f"1e{'9' * 200}", "9" * 100])
-def test_a_number_that_no_column_holds_is_said_to_be_too_large_whatever_its_exponent(number: str) -> None:
-    assert "too large" in refusal(row_of(Quantity=number)).details[0].message
+def test_a_number_beyond_the_largest_is_too_large_in_every_notation(number: str) -> None:
+    assert "too large" in rejection(row_of(Quantity=number)).details[0].message
 
 
 @pytest.mark.parametrize(
@@ -291,12 +294,12 @@ def test_a_number_that_no_column_holds_is_said_to_be_too_large_whatever_its_expo
         ("0.000001", "0.000001"),
     ],
 )
-def test_decimals_are_counted_on_the_value_and_not_on_its_spelling(written: str, quantity: str) -> None:
-    # At a cent: a lot costs at most as much as a portfolio.
+def test_decimals_are_those_of_the_value_and_not_of_its_notation(written: str, quantity: str) -> None:
+    # At a price of a cent, since the cost of a lot is limited.
     assert str(read(row_of(Quantity=written, EntryPricePerShare="0.01"))[0].quantity) == quantity
 
 
-def test_an_exit_is_read_with_all_the_decimals_that_are_stored() -> None:
+def test_an_exit_price_keeps_all_stored_decimals() -> None:
     closed = read(row_of(ExitDate="2022-01-14", ExitPricePerShare="1.234567"))[0]
     assert (closed.exit_date, closed.exit_price) == (date(2022, 1, 14), Decimal("1.234567"))
     assert read(row_of(ExitDate="2022-01-14", ExitPricePerShare="0"))[0].exit_price == 0
@@ -331,10 +334,8 @@ DESCRIPTIONS = [
 
 
 @pytest.mark.parametrize(("cells", "code"), DESCRIPTIONS)
-def test_an_option_that_is_described_badly_is_refused_with_the_code_of_its_column(
-    cells: dict[str, str], code: Code
-) -> None:
-    assert [detail.code for detail in refusal(row_of(**{**OPTION, **cells})).details] == [code]
+def test_a_bad_option_column_is_rejected_with_its_code(cells: dict[str, str], code: Code) -> None:
+    assert [detail.code for detail in rejection(row_of(**{**OPTION, **cells})).details] == [code]
 
 
 @pytest.mark.parametrize(
@@ -350,7 +351,7 @@ def test_an_option_that_is_described_badly_is_refused_with_the_code_of_its_colum
         {"Symbol": "AAPL", **OPTION, "OptionType": "c", "UnderlyingSymbol": "aapl", "StrikePrice": "150.000"},
     ],
 )
-def test_an_option_is_the_same_in_every_form_in_which_it_may_be_written(cells: dict[str, str]) -> None:
+def test_an_option_is_the_same_in_every_notation(cells: dict[str, str]) -> None:
     held = read(row_of(**{"Quantity": "-2", "EntryPricePerShare": "4.50", **cells}))
     assert held == (CALL,)
     assert held[0].position_type == "SC"
@@ -376,13 +377,13 @@ def test_a_private_asset_needs_no_underscore_when_its_class_says_so() -> None:
     ("written", "symbol"),
     [("BRK.B", "BRK-B"), ("brk-b", "BRK-B"), ("BF.A", "BF-A"), ("VOD.L", "VOD.L"), ("BTC-USD", "BTC-USD"), ("A", "A")],
 )
-def test_a_class_of_shares_has_one_spelling(written: str, symbol: str) -> None:
+def test_a_share_class_has_one_spelling(written: str, symbol: str) -> None:
     assert canonical_symbol(written) == symbol
     assert read(row_of(Symbol=written))[0].symbol == symbol
 
 
 def test_every_bad_cell_of_every_row_is_reported_and_nothing_is_read() -> None:
-    error = refusal(f"{HEADER}\n{ROW}\n,0,-1,x\n{ROW}\nA B,1,1,2022-01-14\n")
+    error = rejection(f"{HEADER}\n{ROW}\n,0,-1,x\n{ROW}\nA B,1,1,2022-01-14\n")
     assert [(detail.row, detail.column, detail.code) for detail in error.details] == [
         (3, "Symbol", Code.SYMBOL_MISSING),
         (3, "Quantity", Code.QUANTITY_ZERO),
@@ -393,27 +394,27 @@ def test_every_bad_cell_of_every_row_is_reported_and_nothing_is_read() -> None:
     assert str(error).startswith("5 cells are wrong")
 
 
-def test_what_is_wrong_before_a_quote_that_never_ends_is_reported_too() -> None:
-    error = refusal(f'{HEADER}\nAAPL,0,1,2022-01-14\n"AAPL,1,1,2022-01-14\n')
+def test_errors_before_an_unclosed_quote_are_reported_too() -> None:
+    error = rejection(f'{HEADER}\nAAPL,0,1,2022-01-14\n"AAPL,1,1,2022-01-14\n')
     assert error.code == Code.MALFORMED
-    assert [(each.row, each.code) for each in error.details] == [(3, Code.MALFORMED), (2, Code.QUANTITY_ZERO)]
+    assert [(detail.row, detail.code) for detail in error.details] == [(3, Code.MALFORMED), (2, Code.QUANTITY_ZERO)]
 
 
-def test_a_lot_that_costs_more_than_any_portfolio_is_refused() -> None:
+def test_a_lot_that_costs_more_than_any_portfolio_is_rejected() -> None:
     cells = {"Quantity": "1000000", "EntryPricePerShare": "1000000"}
     assert read(row_of(**cells))[0].quantity == 1_000_000
-    error = refusal(row_of(**{**cells, "EntryPricePerShare": "1000000.01"}))
-    assert [each.code for each in error.details] == [Code.QUANTITY_NOT_A_NUMBER]
+    error = rejection(row_of(**{**cells, "EntryPricePerShare": "1000000.01"}))
+    assert [detail.code for detail in error.details] == [Code.QUANTITY_NOT_A_NUMBER]
 
 
-def test_of_very_many_bad_cells_a_thousand_are_shown_and_all_are_counted() -> None:
-    error = refusal(f"{HEADER}\n" + "A B,0,1,2022-01-14\n" * 5_000)
+def test_of_very_many_bad_cells_a_thousand_are_reported_and_all_are_counted() -> None:
+    error = rejection(f"{HEADER}\n" + "A B,0,1,2022-01-14\n" * 5_000)
     assert len(error.details) == 1_000
     assert str(error).startswith("10000 cells are wrong")
 
 
-def test_a_long_bad_value_is_cut_before_it_is_shown() -> None:
-    assert len(refusal(row_of(Symbol="?" * 10_000)).details[0].value or "") == 64
+def test_a_long_bad_value_is_shortened() -> None:
+    assert len(rejection(row_of(Symbol="?" * 10_000)).details[0].value or "") == 64
 
 
 def test_one_row_is_read_by_the_rules_of_the_file() -> None:
@@ -422,6 +423,17 @@ def test_one_row_is_read_by_the_rules_of_the_file() -> None:
     with pytest.raises(RejectedError) as caught:
         read_position({**cells, "Quantity": "0", "Exit Date": None}, today=TODAY)
     assert caught.value.code == Code.QUANTITY_ZERO
+
+
+def test_every_column_except_the_option_columns_is_stored_in_one_field() -> None:
+    assert set(COLUMNS) - set(FIELD_OF_COLUMN) == {
+        "Underlying Symbol",
+        "Strike Price",
+        "Expiration Date",
+        "Option Type",
+    }
+    assert set(COLUMN_OF_FIELD) < {field.name for field in fields(NewPosition)}
+    assert {column: FIELD_OF_COLUMN[column] for column in COLUMN_OF_FIELD.values()} == FIELD_OF_COLUMN
 
 
 # ---------------------------------------------------------------- the form
@@ -435,7 +447,7 @@ FORM = {
 }
 
 
-def test_a_form_is_read_without_the_spaces_around_its_words() -> None:
+def test_a_form_is_read_without_the_spaces_around_its_values() -> None:
     assert check_form(**FORM, today=TODAY) == PortfolioForm(
         "Balanced Growth", "Joint", "roth_ira", Decimal("1e5"), None
     )
@@ -470,7 +482,7 @@ FIELDS = [
 
 
 @pytest.mark.parametrize(("field", "value", "code"), FIELDS)
-def test_a_bad_field_is_refused_with_its_code(field: str, value: str | None, code: Code) -> None:
+def test_a_bad_field_is_rejected_with_its_code(field: str, value: str | None, code: Code) -> None:
     with pytest.raises(RejectedError) as caught:
         check_form(**{**FORM, field: value}, today=TODAY)
     assert [(detail.column, detail.code) for detail in caught.value.details] == [(field, code)]
@@ -488,11 +500,11 @@ def test_the_largest_equity_is_accepted_and_all_bad_fields_are_reported() -> Non
     assert [detail.column for detail in caught.value.details] == ["account_type", "equity_balance", "inception_date"]
 
 
-def test_every_code_is_raised_but_those_that_belong_to_others() -> None:
-    errors = [refusal(content) for content, _ in FILES]
-    errors += [refusal(b" " * (MAX_BYTES + 1))]
-    errors += [refusal(row_of(**cells)) for cells, _ in CELLS]
-    errors += [refusal(row_of(**{**OPTION, **cells})) for cells, _ in DESCRIPTIONS]
+def test_every_code_is_raised_except_those_that_other_modules_raise() -> None:
+    errors = [rejection(content) for content, _ in FILES]
+    errors += [rejection(b" " * (MAX_BYTES + 1))]
+    errors += [rejection(row_of(**cells)) for cells, _ in CELLS]
+    errors += [rejection(row_of(**{**OPTION, **cells})) for cells, _ in DESCRIPTIONS]
     for field, value, _ in FIELDS:
         with pytest.raises(RejectedError) as caught:
             check_form(**{**FORM, field: value}, today=TODAY)
@@ -506,7 +518,7 @@ def test_every_code_is_raised_but_those_that_belong_to_others() -> None:
 
 
 @given(st.binary(max_size=400))
-def test_arbitrary_bytes_raise_nothing_but_the_refusal(content: bytes) -> None:
+def test_arbitrary_bytes_raise_nothing_but_the_rejection(content: bytes) -> None:
     with suppress(RejectedError):
         read_positions(content, today=TODAY)
 
@@ -537,13 +549,14 @@ PIECES = st.sampled_from(
 
 @settings(max_examples=300)
 @given(st.lists(PIECES, max_size=40), st.booleans())
-def test_anything_that_looks_like_a_file_is_read_or_refused(pieces: list[str], with_header: bool) -> None:
+def test_anything_that_resembles_a_file_is_read_or_rejected(pieces: list[str], with_header: bool) -> None:
     text = (f"{HEADER}\n" if with_header else "") + "".join(pieces)
     with suppress(RejectedError):
         assert read(text)
 
 
-QUANTITIES = st.decimals("-9999999", "9999999", places=6).filter(bool)  # with the prices below what a lot may cost
+# Times the largest price, the largest quantity costs less than a lot may cost.
+QUANTITIES = st.decimals("-9999999", "9999999", places=6).filter(bool)
 PRICES = st.decimals("0.0001", "99999", places=4)
 ENTRIES = st.dates(date(1950, 1, 1), TODAY - timedelta(days=400))
 TICKERS = st.from_regex(r"[A-Z]{1,5}(-[A-E])?|\^[A-Z]{2,6}|[0-9]{4}\.(HK|T)", fullmatch=True)
@@ -565,7 +578,7 @@ def contracts(draw: st.DrawFn) -> OptionContract:
 
 @st.composite
 def lots(draw: st.DrawFn) -> NewPosition:
-    """Any position that a file can hold."""
+    """Return any position that a file can contain."""
     held = draw(st.sampled_from(["PUBLIC", "OPTIONS", "PRIVATE"]))
     contract = draw(contracts()) if held == "OPTIONS" else None
     entry = draw(ENTRIES)
@@ -584,7 +597,7 @@ def lots(draw: st.DrawFn) -> NewPosition:
 
 
 def cells_of(lot: NewPosition, *, described: bool, classed: bool) -> dict[str, str]:
-    """Return the cells of a lot: an option's by columns or by symbol, the class written or left to be derived."""
+    """Return the cells of a lot: an option by its columns or its symbol, the class given or implied."""
     cells: dict[str, object] = {
         "Symbol": lot.symbol,
         "Quantity": lot.quantity,
@@ -615,7 +628,7 @@ def cells_of(lot: NewPosition, *, described: bool, classed: bool) -> dict[str, s
     st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
     st.sampled_from([str, str.upper, str.lower]),
 )
-def test_what_is_written_in_any_dialect_is_read_back_exactly(
+def test_positions_written_in_any_dialect_are_read_back_exactly(
     written: list[tuple[NewPosition, bool, bool]],
     columns: list[str],
     delimiter: str,

@@ -22,19 +22,12 @@ from closingbell.errors import ConfigurationError
 from closingbell.install.demo_portfolios import demo_portfolios
 from closingbell.ledger.entries import NewPortfolio, NewPosition
 from closingbell.market.calendar import SessionCalendar
-from closingbell.market.instruments import OptionContract
+from closingbell.market.instruments import CONTRACT_SIZE, OptionContract
 from closingbell.market.occ import parse_occ
 from closingbell.providers import provider_named
 from closingbell.providers.base import BALANCE_LINES, CASH_FLOW_LINES, INCOME_LINES, MarketDataProvider, Outcome
-from closingbell.providers.demo import (
-    DEMO_FUNDS,
-    DEMO_STOCKS,
-    EWMA_DECAY,
-    RISK_FREE_RATE,
-    DemoProvider,
-    black_scholes,
-    ewma_volatility,
-)
+from closingbell.providers.demo import DEMO_FUNDS, DEMO_STOCKS, DemoProvider
+from closingbell.providers.demo.options import EWMA_DECAY, RISK_FREE_RATE, black_scholes, ewma_volatility
 
 ALL_TIME = (date(1990, 1, 1), date(2023, 12, 31))
 INCEPTION = date(2021, 12, 29)
@@ -59,7 +52,7 @@ def calendar() -> SessionCalendar:
 
 
 def table(name: str) -> pd.DataFrame:
-    """Read a data file of skfolio, independently of the provider."""
+    """Read a data file of skfolio without the provider."""
     spec = find_spec("skfolio")
     assert spec is not None
     assert spec.submodule_search_locations is not None
@@ -68,11 +61,11 @@ def table(name: str) -> pd.DataFrame:
 
 
 def returns(provider: MarketDataProvider, *symbols: str, start: date = ALL_TIME[0]) -> list[np.ndarray]:
-    """Return the daily returns of symbols over the sessions that all of them have."""
+    """Return the daily returns of symbols over the sessions that they share."""
     bars = [bars_of(provider, symbol, (start, ALL_TIME[1])) for symbol in symbols]
-    length = min(len(each.close) for each in bars)
-    assert all(np.array_equal(each.sessions[-length:], bars[0].sessions[-length:]) for each in bars)
-    return [each.close[-length + 1 :] / each.close[-length:-1] - 1.0 for each in bars]
+    length = min(len(history.close) for history in bars)
+    assert all(np.array_equal(history.sessions[-length:], bars[0].sessions[-length:]) for history in bars)
+    return [history.close[-length + 1 :] / history.close[-length:-1] - 1.0 for history in bars]
 
 
 class TestContract(ProviderContract):
@@ -163,7 +156,7 @@ class TestPrices:
         assert difference.std() == pytest.approx(0.0015, rel=0.1)
         assert bars_of(demo, "VUG", ALL_TIME).source == "demo:derived"
 
-    def test_tlt_has_its_volatility_and_its_beta(self, demo: DemoProvider) -> None:
+    def test_tlt_has_the_documented_volatility_and_beta(self, demo: DemoProvider) -> None:
         market, bonds = returns(demo, "SPY", "TLT")
         covariance = np.cov(bonds, market)
 
@@ -176,12 +169,12 @@ class TestPrices:
             assert_same_bars(bars_of(DemoProvider(), symbol, ALL_TIME), bars_of(demo, symbol, ALL_TIME))
 
     def test_writing_into_an_answer_does_not_change_the_next_one(self, demo: DemoProvider) -> None:
-        asked = date(2022, 1, 3), date(2022, 1, 31)
-        before = bars_of(demo, "AAPL", asked).close.copy()
+        january = date(2022, 1, 3), date(2022, 1, 31)
+        before = bars_of(demo, "AAPL", january).close.copy()
 
-        bars_of(demo, "AAPL", asked).close[:] = 0.0
+        bars_of(demo, "AAPL", january).close[:] = 0.0
 
-        np.testing.assert_array_equal(bars_of(demo, "AAPL", asked).close, before)
+        np.testing.assert_array_equal(bars_of(demo, "AAPL", january).close, before)
 
     def test_a_range_before_the_first_bar_is_empty(self, demo: DemoProvider) -> None:
         assert demo.daily_bars(["MTUM"], date(2010, 1, 4), date(2010, 2, 4))["MTUM"].outcome is Outcome.EMPTY
@@ -209,7 +202,7 @@ class TestFiles:
         assert bars.sessions.tolist() == [date(2022, 1, 3), date(2022, 1, 5)]
 
     def test_a_missing_package_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("closingbell.providers.demo.find_spec", lambda _name: None)
+        monkeypatch.setattr("closingbell.providers.demo.closes.find_spec", lambda _name: None)
 
         with pytest.raises(ConfigurationError, match="skfolio"):
             DemoProvider().latest_session(LAST)
@@ -226,10 +219,10 @@ class TestFiles:
 
 
 class TestNames:
-    def test_demo_is_known_by_its_name(self) -> None:
+    def test_the_demo_provider_is_made_by_its_name(self) -> None:
         assert provider_named("demo").name == "demo"
 
-    def test_an_unknown_name_is_refused_with_the_known_ones(self) -> None:
+    def test_an_unknown_name_is_refused_and_the_known_names_are_listed(self) -> None:
         with pytest.raises(ConfigurationError, match=r"unknown market-data provider 'x'\. .*demo"):
             provider_named("x")
 
@@ -249,7 +242,7 @@ def priced(spot: float, strike: float, years: float, volatility: float, rate: fl
 
 class TestBlackScholes:
     @given(spot=prices, strike=prices, years=terms, volatility=volatilities, rate=rates)
-    def test_put_and_call_are_in_parity(
+    def test_put_call_parity_holds(
         self, spot: float, strike: float, years: float, volatility: float, rate: float
     ) -> None:
         call = priced(spot, strike, years, volatility, rate, is_call=True)
@@ -294,7 +287,7 @@ class TestBlackScholes:
 
 
 class TestOptions:
-    def test_options_on_nothing_known_are_not_found(self, demo: DemoProvider) -> None:
+    def test_options_on_an_unknown_symbol_are_not_found(self, demo: DemoProvider) -> None:
         option = contract("NOSUCH220617C00140000")
 
         assert demo.option_bars([option], *ALL_TIME)[option.symbol].outcome is Outcome.NOT_FOUND
@@ -309,7 +302,7 @@ class TestOptions:
         assert bars.sessions[-1] == np.datetime64(option.expiration)
         assert bars.close[-1] == pytest.approx(max(gain, 0.01), abs=0.005)
 
-    def test_a_living_option_has_a_price_on_each_session_to_the_last(
+    def test_an_option_has_a_price_on_each_session_until_the_last(
         self, demo: DemoProvider, calendar: SessionCalendar
     ) -> None:
         option = contract("MSFT230616C00250000")
@@ -318,7 +311,7 @@ class TestOptions:
         np.testing.assert_array_equal(bars.sessions, calendar.session_array(INCEPTION, LAST))
         assert bars.source == "demo:synthetic"
 
-    def test_prices_are_whole_cents_and_fit_together(self, demo: DemoProvider) -> None:
+    def test_prices_are_multiples_of_a_cent_and_consistent(self, demo: DemoProvider) -> None:
         option = contract("MSFT230120C00370000")
         bars = value(demo.option_bars([option], *ALL_TIME)[option.symbol])
 
@@ -328,7 +321,7 @@ class TestOptions:
         assert np.all(bars.low <= np.minimum(bars.open, bars.close))
         assert np.all(bars.high >= np.maximum(bars.open, bars.close))
 
-    def test_a_put_and_a_call_are_in_parity_to_the_cent(self, demo: DemoProvider) -> None:
+    def test_put_call_parity_holds_to_the_cent(self, demo: DemoProvider) -> None:
         call, put = contract("MSFT230120C00300000"), contract("MSFT230120P00300000")
         answers = demo.option_bars([call, put], date(2022, 3, 1), date(2022, 6, 30))
         calls, puts = value(answers[call.symbol]), value(answers[put.symbol])
@@ -346,7 +339,7 @@ class TestOptions:
 
 
 class TestCompanies:
-    def test_every_stock_has_a_sector_and_facts_that_fit(self, demo: DemoProvider) -> None:
+    def test_every_stock_has_a_sector_and_consistent_facts(self, demo: DemoProvider) -> None:
         for symbol, answer in demo.profiles(DEMO_STOCKS).items():
             profile = value(answer)
             close = bars_of(demo, symbol, (LAST, LAST)).close[0]
@@ -425,7 +418,7 @@ def worth(demo: DemoProvider, position: NewPosition, session: date) -> float:
     """Return a position's value on a session."""
     if position.contract:
         answer = demo.option_bars([position.contract], session, session)[position.symbol]
-        return float(position.quantity) * 100 * float(value(answer).close[0])
+        return float(position.quantity) * CONTRACT_SIZE * float(value(answer).close[0])
     if position.investment_class == "PRIVATE":
         known = [price for day, price in position.valuations if day <= session]
         return float(position.quantity * (known[-1] if known else position.entry_price))
@@ -433,7 +426,7 @@ def worth(demo: DemoProvider, position: NewPosition, session: date) -> float:
 
 
 class TestPortfolios:
-    def test_there_are_three_with_names_of_their_own(self, portfolios: dict[str, NewPortfolio]) -> None:
+    def test_there_are_three_with_different_names(self, portfolios: dict[str, NewPortfolio]) -> None:
         assert list(portfolios) == ["Balanced Growth", "Hedged Equity", "Family Office"]
         assert len({portfolio.account_name for portfolio in portfolios.values()}) == 3
 
@@ -450,7 +443,7 @@ class TestPortfolios:
     def test_prices_paid_are_the_closes_of_the_day(
         self, demo: DemoProvider, portfolios: dict[str, NewPortfolio]
     ) -> None:
-        for position in (each for portfolio in portfolios.values() for each in portfolio.positions):
+        for position in (position for portfolio in portfolios.values() for position in portfolio.positions):
             assert position.quantity != 0
             assert position.entry_price.as_tuple().exponent >= -4  # type: ignore[operator]
             if position.investment_class == "PUBLIC":
@@ -478,10 +471,10 @@ class TestPortfolios:
         values = [
             worth(demo, position, INCEPTION) for position in portfolio.positions if position.entry_date <= INCEPTION
         ]
-        gross = sum(abs(each) for each in values) / float(portfolio.equity)
+        gross = sum(abs(amount) for amount in values) / float(portfolio.equity)
 
         assert lowest < gross < highest
-        assert max(abs(each) for each in values) / float(portfolio.equity) < 0.25
+        assert max(abs(amount) for amount in values) / float(portfolio.equity) < 0.25
 
     def test_balanced_growth_is_long_only_without_options(self, portfolios: dict[str, NewPortfolio]) -> None:
         positions = portfolios["Balanced Growth"].positions
@@ -496,21 +489,21 @@ class TestPortfolios:
         assert {("STOCK", True), ("STOCK", False), ("ETF", False)} <= sides
         assert {("CALL", True), ("CALL", False), ("PUT", True), ("PUT", False)} <= sides
         assert any(position.exit_date and INCEPTION < position.exit_date <= LAST for position in positions)
-        assert all(parse_occ(each.symbol) == each.contract for each in positions if each.contract)
+        assert all(parse_occ(option.symbol) == option.contract for option in positions if option.contract)
 
     def test_hedged_equity_holds_options_that_settle_in_the_money(
         self, demo: DemoProvider, portfolios: dict[str, NewPortfolio]
     ) -> None:
-        contracts = [each.contract for each in portfolios["Hedged Equity"].positions if each.contract]
-        settled = [each for each in contracts if INCEPTION < each.expiration <= LAST]
+        contracts = [option.contract for option in portfolios["Hedged Equity"].positions if option.contract]
+        settled = [option for option in contracts if INCEPTION < option.expiration <= LAST]
 
         assert settled
         for option in settled:
             spot = bars_of(demo, option.underlying, (option.expiration, option.expiration)).close[0]
             assert (spot > float(option.strike)) == option.is_call
-        assert {each.expiration for each in contracts} >= {date(2023, 1, 20), date(2023, 6, 16)}
+        assert {option.expiration for option in contracts} >= {date(2023, 1, 20), date(2023, 6, 16)}
 
-    def test_family_office_has_private_assets_and_money_going_in_and_out(
+    def test_family_office_has_private_assets_contributions_and_withdrawals(
         self, portfolios: dict[str, NewPortfolio]
     ) -> None:
         family = portfolios["Family Office"]
@@ -522,14 +515,14 @@ class TestPortfolios:
         assert {kind for _, kind, _ in family.equity_changes} == {"contribution", "withdrawal"}
         assert all(amount > 0 and INCEPTION < day <= LAST for day, _, amount in family.equity_changes)
 
-    def test_a_provider_without_the_prices_is_refused_by_name(self, tmp_path: Path) -> None:
+    def test_the_first_missing_price_is_named(self, tmp_path: Path) -> None:
         with gzip.open(tmp_path / "sp500_dataset.csv.gz", "wt") as file:
             file.write("Date,AAPL\n2022-12-28,125.5\n")
 
         with pytest.raises(ConfigurationError, match=r"no close of AAPL on 2021-12-29"):
             demo_portfolios(DemoProvider(tmp_path), INCEPTION)
 
-    def test_quantities_are_exact(self, portfolios: dict[str, NewPortfolio]) -> None:
+    def test_quantities_are_integers_and_equity_is_a_decimal(self, portfolios: dict[str, NewPortfolio]) -> None:
         for portfolio in portfolios.values():
             assert all(position.quantity == position.quantity.to_integral_value() for position in portfolio.positions)
             assert isinstance(portfolio.equity, Decimal)

@@ -1,4 +1,4 @@
-"""What every market-data provider must do. Subclass `ProviderContract` and supply its fixtures."""
+"""The tests of every market-data provider. Subclass `ProviderContract` and supply its fixtures."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ COLUMNS = ("sessions", "open", "high", "low", "close", "volume")
 
 @cache
 def nyse() -> SessionCalendar:
-    """Return the calendar, made once: it takes a moment."""
+    """Return the calendar, made once because that takes seconds."""
     return SessionCalendar(date(2027, 12, 31))
 
 
 class ProviderContract:
-    """Tests that any provider passes.
+    """Tests that every provider passes.
 
-    A subclass overrides the fixtures below that raise; those about options answer None where a provider has none.
-    Each test asks for them anew, so a `provider` that is slow to make belongs in a fixture of the module.
+    A subclass overrides the fixtures that raise, and the option fixtures if the provider has options. The fixtures are
+    made for each test, so a provider that is slow to make belongs in a fixture of the module.
     """
 
     @pytest.fixture
@@ -49,22 +49,22 @@ class ProviderContract:
 
     @pytest.fixture
     def known_stock(self) -> str:
-        """A company it has bars, a profile and statements of."""
+        """A company with bars, a profile and statements."""
         raise NotImplementedError
 
     @pytest.fixture
     def known_fund(self) -> str:
-        """A fund it has bars and a profile of."""
+        """A fund with bars and a profile."""
         raise NotImplementedError
 
     @pytest.fixture
     def unknown_symbol(self) -> str:
-        """A symbol it does not know."""
+        """A symbol that the provider does not know."""
         raise NotImplementedError
 
     @pytest.fixture
     def busy_range(self) -> Range:
-        """At least ten sessions, on which both symbols have bars."""
+        """At least ten sessions on which both known symbols have bars."""
         raise NotImplementedError
 
     @pytest.fixture
@@ -74,7 +74,7 @@ class ProviderContract:
 
     @pytest.fixture
     def known_option(self) -> OptionContract | None:
-        """A contract that has bars and has expired."""
+        """An expired contract with bars; None if the provider has no options."""
         return None
 
     @pytest.fixture
@@ -92,11 +92,11 @@ class ProviderContract:
             pytest.skip("this provider has no options")
         return known_option
 
-    def test_it_has_a_name(self, provider: MarketDataProvider) -> None:
+    def test_the_provider_has_a_name(self, provider: MarketDataProvider) -> None:
         assert provider.name
 
     @pytest.mark.parametrize("year", [1995, 2010, 2022, 2026])
-    def test_its_latest_session_is_a_session_that_has_closed(
+    def test_the_latest_session_is_a_session_that_has_closed(
         self, provider: MarketDataProvider, calendar: SessionCalendar, year: int
     ) -> None:
         for closed in calendar.sessions(date(year, 6, 1), date(year, 6, 20)):
@@ -105,7 +105,7 @@ class ProviderContract:
             assert latest <= closed
             assert calendar.is_session(latest)
 
-    def test_every_asked_symbol_is_answered_and_no_other(
+    def test_every_requested_symbol_is_answered_and_no_other(
         self,
         provider: MarketDataProvider,
         known_stock: str,
@@ -113,19 +113,19 @@ class ProviderContract:
         unknown_symbol: str,
         busy_range: Range,
     ) -> None:
-        asked = [known_stock, known_fund, unknown_symbol]
+        requested = [known_stock, known_fund, unknown_symbol]
 
-        assert set(provider.daily_bars(asked, *busy_range)) == set(asked)
-        assert set(provider.profiles(asked)) == set(asked)
-        assert set(provider.statements(asked)) == set(asked)
+        assert set(provider.daily_bars(requested, *busy_range)) == set(requested)
+        assert set(provider.profiles(requested)) == set(requested)
+        assert set(provider.statements(requested)) == set(requested)
 
-    def test_nothing_asked_is_nothing_answered(self, provider: MarketDataProvider, busy_range: Range) -> None:
+    def test_an_empty_request_has_an_empty_answer(self, provider: MarketDataProvider, busy_range: Range) -> None:
         assert provider.daily_bars([], *busy_range) == {}
         assert provider.option_bars([], *busy_range) == {}
         assert provider.profiles([]) == {}
         assert provider.statements([]) == {}
 
-    def test_a_symbol_asked_twice_is_answered_once(
+    def test_a_symbol_requested_twice_is_answered_once(
         self, provider: MarketDataProvider, known_stock: str, busy_range: Range
     ) -> None:
         twice = provider.daily_bars([known_stock, known_stock], *busy_range)
@@ -135,7 +135,7 @@ class ProviderContract:
         assert list(provider.profiles([known_stock, known_stock])) == [known_stock]
         assert list(provider.statements([known_stock, known_stock])) == [known_stock]
 
-    def test_an_unknown_symbol_is_not_found_and_says_why(
+    def test_an_unknown_symbol_is_not_found_and_the_answer_says_why(
         self, provider: MarketDataProvider, unknown_symbol: str, busy_range: Range
     ) -> None:
         answers: list[Mapping[str, Answer[Any]]] = [
@@ -143,12 +143,12 @@ class ProviderContract:
             provider.profiles([unknown_symbol]),
             provider.statements([unknown_symbol]),
         ]
-        for answer in (each[unknown_symbol] for each in answers):
+        for answer in (by_symbol[unknown_symbol] for by_symbol in answers):
             assert answer.outcome is Outcome.NOT_FOUND
             assert answer.value is None
             assert answer.reason
 
-    def test_an_unknown_symbol_does_not_spoil_the_others(
+    def test_an_unknown_symbol_does_not_affect_the_others(
         self, provider: MarketDataProvider, known_stock: str, unknown_symbol: str, busy_range: Range
     ) -> None:
         together = provider.daily_bars([unknown_symbol, known_stock], *busy_range)
@@ -171,25 +171,25 @@ class ProviderContract:
             assert np.all(np.diff(bars.sessions) > np.timedelta64(0))
             assert np.isin(bars.sessions, calendar.session_array(*busy_range)).all()
 
-    def test_prices_are_positive_and_fit_together(
+    def test_prices_are_positive_and_consistent(
         self, provider: MarketDataProvider, known_stock: str, known_fund: str, busy_range: Range
     ) -> None:
         for symbol in (known_stock, known_fund):
             assert_sound_prices(bars_of(provider, symbol, busy_range))
 
-    def test_bars_are_the_same_whatever_range_is_asked(
+    def test_bars_do_not_depend_on_the_requested_range(
         self, provider: MarketDataProvider, known_stock: str, known_fund: str, busy_range: Range
     ) -> None:
         for symbol in (known_stock, known_fund):
-            whole = bars_of(provider, symbol, busy_range)
+            longer = bars_of(provider, symbol, busy_range)
             middle = slice(3, -3)
-            days = whole.sessions[middle]
-            part = bars_of(provider, symbol, (as_date(days[0]), as_date(days[-1])))
+            days = longer.sessions[middle]
+            shorter = bars_of(provider, symbol, (as_date(days[0]), as_date(days[-1])))
 
             for column in COLUMNS:
-                np.testing.assert_array_equal(getattr(part, column), getattr(whole, column)[middle])
+                np.testing.assert_array_equal(getattr(shorter, column), getattr(longer, column)[middle])
 
-    def test_a_range_of_one_session_holds_both_its_ends(
+    def test_a_range_includes_both_its_ends(
         self, provider: MarketDataProvider, known_stock: str, busy_range: Range
     ) -> None:
         day = as_date(bars_of(provider, known_stock, busy_range).sessions[4])
@@ -212,7 +212,7 @@ class ProviderContract:
         assert list(actions) == sorted(actions)
         assert all(busy_range[0] <= action.ex_date <= busy_range[1] and action.value > 0 for action in actions)
 
-    def test_every_answer_says_where_it_comes_from(
+    def test_every_answer_has_a_source(
         self, provider: MarketDataProvider, known_stock: str, known_fund: str, busy_range: Range
     ) -> None:
         for symbol in (known_stock, known_fund):
@@ -257,16 +257,16 @@ class ProviderContract:
         assert answer.outcome is Outcome.EMPTY
         assert answer.reason
 
-    def test_option_bars_are_the_same_whatever_range_is_asked(
+    def test_option_bars_do_not_depend_on_the_requested_range(
         self, provider: MarketDataProvider, option: OptionContract
     ) -> None:
         end = option.expiration
-        whole = value(provider.option_bars([option], end - timedelta(days=60), end)[option.symbol])
-        part = value(provider.option_bars([option], end - timedelta(days=30), end)[option.symbol])
+        longer = value(provider.option_bars([option], end - timedelta(days=60), end)[option.symbol])
+        shorter = value(provider.option_bars([option], end - timedelta(days=30), end)[option.symbol])
 
-        assert 0 < len(part.sessions) < len(whole.sessions)
+        assert 0 < len(shorter.sessions) < len(longer.sessions)
         for column in COLUMNS:
-            np.testing.assert_array_equal(getattr(part, column), getattr(whole, column)[-len(part.sessions) :])
+            np.testing.assert_array_equal(getattr(shorter, column), getattr(longer, column)[-len(shorter.sessions) :])
 
     def test_an_option_that_never_existed_has_no_bars(
         self,
@@ -285,14 +285,14 @@ class ProviderContract:
 
 
 def value(answer: Answer[Any]) -> Any:
-    """Return the value of an answer that has to have one."""
+    """Return the value of an answer; fail if it has none."""
     assert answer.outcome is Outcome.OK, answer.reason
     return answer.value
 
 
-def bars_of(provider: MarketDataProvider, symbol: str, asked: Range) -> Bars:
-    """Return a symbol's bars, which have to exist."""
-    bars: Bars = value(provider.daily_bars([symbol], *asked)[symbol])
+def bars_of(provider: MarketDataProvider, symbol: str, requested: Range) -> Bars:
+    """Return a symbol's bars; fail if there are none."""
+    bars: Bars = value(provider.daily_bars([symbol], *requested)[symbol])
     return bars
 
 
@@ -309,7 +309,7 @@ def assert_same_bars(one: Bars, other: Bars) -> None:
 
 
 def assert_sound_prices(bars: Bars) -> None:
-    """Check that no bar would be refused: a close may miss the day's range by half a percent, as real ones do."""
+    """Check that no bar would be refused. As in real data, a close may lie half a percent outside the day's range."""
     assert np.all(bars.close > 0)
     assert not np.any(bars.high < bars.low)
     assert not np.any(bars.close > bars.high * 1.005)
@@ -320,7 +320,7 @@ def assert_sound_prices(bars: Bars) -> None:
 
 
 def assert_statements(statements: tuple[Statement, ...], names: tuple[str, ...]) -> None:
-    """Check that statements are there, oldest first, one a period, and hold money under known names."""
+    """Check that there are statements, oldest first, one per period, with amounts of money under known names."""
     ends = [statement.period_end for statement in statements]
     assert ends
     assert ends == sorted(set(ends))

@@ -42,7 +42,7 @@ def report_prices(
         warnings=warnings,
         rows_per_session=dict(zip(sessions, known.sum(axis=1).tolist(), strict=True)),
         coverage=float(known[expected].mean()) if expected.any() else None,
-        transient_failures=sum(answer.outcome.passes for answer in fetched.failed.values()),
+        transient_failures=sum(answer.outcome.is_transient for answer in fetched.failed.values()),
         notes={"sources": ", ".join(sorted({bars.source for bars in fetched.bars.values()}))},
     )
     if revised:

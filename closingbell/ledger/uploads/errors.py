@@ -1,4 +1,4 @@
-"""Why an upload is refused: one code per rule, and every bad cell with its place."""
+"""Why an upload is rejected: one code per rule, and the place of every bad cell."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Self
 
 from closingbell.errors import ClosingBellError
 
-MOST_SHOWN = 64
+MAX_SHOWN = 64
 """Characters of a bad value that are shown."""
 
-MOST_DETAILS = 1_000
+MAX_DETAILS = 1_000
 
 
 class Code(StrEnum):
     """What can be wrong with an upload."""
 
     def __new__(cls, code: str, meaning: str) -> Self:
-        """Keep the meaning beside the code."""
+        """Store the meaning with the code."""
         member = str.__new__(cls, code)
         member._value_ = code
         member.meaning = meaning
@@ -35,7 +35,7 @@ class Code(StrEnum):
     MALFORMED = ("ERR_CSV_006", "the file is malformed")
     SYMBOL_MISSING = ("ERR_POS_001", "the symbol is missing")
     SYMBOL_TOO_LONG = ("ERR_POS_002", "the symbol is too long")
-    SYMBOL_CHARACTERS = ("ERR_POS_003", "the symbol has characters that no symbol has")
+    SYMBOL_CHARACTERS = ("ERR_POS_003", "the symbol contains characters that are not allowed")
     QUANTITY_MISSING = ("ERR_POS_004", "the quantity is missing")
     QUANTITY_NOT_A_NUMBER = ("ERR_POS_005", "the quantity is not a number")
     QUANTITY_ZERO = ("ERR_POS_006", "the quantity is zero")
@@ -45,44 +45,44 @@ class Code(StrEnum):
     PRICE_NOT_POSITIVE = ("ERR_POS_010", "the entry price is not positive")
     PRICE_DECIMALS = ("ERR_POS_011", "the entry price has too many decimals")
     DATE_MISSING = ("ERR_POS_012", "the date is missing")
-    DATE_FORMAT = ("ERR_POS_013", "the date is not of the form YYYY-MM-DD")
-    DATE_FUTURE = ("ERR_POS_014", "the date lies in the future")
+    DATE_FORMAT = ("ERR_POS_013", "the date does not have the form YYYY-MM-DD")
+    DATE_FUTURE = ("ERR_POS_014", "the date is in the future")
     DATE_TOO_OLD = ("ERR_POS_015", "the date is too old")
-    CLASS = ("ERR_POS_016", "the investment class is not known or does not fit the symbol")
+    CLASS = ("ERR_POS_016", "the investment class is unknown or contradicts the symbol")
     SUBTYPE = ("ERR_POS_017", "the investment subtype does not belong to the class")
-    EXIT_BEFORE_ENTRY = ("ERR_POS_018", "the exit comes before the entry")
+    EXIT_BEFORE_ENTRY = ("ERR_POS_018", "the exit date is before the entry date")
     UNDERLYING_MISSING = ("ERR_POS_019", "the option's underlying is missing or wrong")
     STRIKE_MISSING = ("ERR_POS_020", "the option's strike is missing or wrong")
     EXPIRATION_MISSING = ("ERR_POS_021", "the option's expiration is missing or wrong")
     OPTION_TYPE_MISSING = ("ERR_POS_022", "the option's type is missing or wrong")
     EXIT_PRICE = ("ERR_POS_024", "the exit price is missing or wrong")
-    ACCOUNT_EXISTS = ("ERR_PORT_001", "the account name exists")
+    ACCOUNT_EXISTS = ("ERR_PORT_001", "the account name is already in use")
     NAME_MISSING = ("ERR_PORT_002", "the portfolio name is missing")
     NAME_TOO_LONG = ("ERR_PORT_003", "the portfolio name is too long")
     EQUITY_MISSING = ("ERR_PORT_004", "the equity balance is missing")
     EQUITY_NOT_POSITIVE = ("ERR_PORT_005", "the equity balance is not a positive amount of money")
     EQUITY_TOO_LARGE = ("ERR_PORT_006", "the equity balance is too large")
     FILE_MISSING = ("ERR_PORT_007", "the file is missing")
-    FILE_INVALID = ("ERR_PORT_008", "the file has rows that are wrong")
-    ACCOUNT_TYPE = ("ERR_PORT_009", "the account type is not known")
+    FILE_INVALID = ("ERR_PORT_008", "the file has invalid rows")
+    ACCOUNT_TYPE = ("ERR_PORT_009", "the account type is unknown")
     ACCOUNT_TOO_LONG = ("ERR_PORT_010", "the account name is too long")
     ACCOUNT_MISSING = ("ERR_PORT_011", "the account name is missing")
 
 
 @dataclass(frozen=True)
 class Detail:
-    """One thing that is wrong.
+    """One error of an upload.
 
     Parameters
     ----------
     row : int or None
-        Line of the file on which the row begins, the first line being 1; None in a form.
+        Line of the file on which the row begins, counted from 1; None for a form.
     column : str or None
         Column of the file or field of the form.
     code : Code
     message : str
     value : str or None
-        What was found, cut short.
+        The bad value, shortened.
     """
 
     row: int | None
@@ -93,7 +93,7 @@ class Detail:
 
 
 class RejectedError(ClosingBellError):
-    """An upload that is refused as a whole; nothing of it is stored.
+    """An upload with errors; it is rejected, and nothing of it is stored.
 
     Parameters
     ----------
@@ -105,9 +105,9 @@ class RejectedError(ClosingBellError):
     def __init__(self, code: Code, message: str = "", details: Sequence[Detail] = ()) -> None:
         super().__init__(message or code.meaning)
         self.code = code
-        self.details = tuple(details[:MOST_DETAILS])
+        self.details = tuple(details[:MAX_DETAILS])
 
 
-def cut(value: str) -> str:
-    """Return a value short enough to be shown."""
-    return value if len(value) <= MOST_SHOWN else value[: MOST_SHOWN - 1] + "…"
+def shortened(value: str) -> str:
+    """Return a value of at most `MAX_SHOWN` characters; an ellipsis replaces the rest."""
+    return value if len(value) <= MAX_SHOWN else value[: MAX_SHOWN - 1] + "…"
