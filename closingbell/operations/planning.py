@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
+from closingbell.errors import ConfigurationError
 from closingbell.market.calendar import NEW_YORK, SessionCalendar
 
 HEALED_SESSIONS = 63
@@ -20,6 +21,36 @@ ONBOARDING_PATIENCE = timedelta(minutes=2)
 
 START_PATIENCE = timedelta(minutes=15)
 """A batch that has not started so long after its time is late."""
+
+
+def session_range(
+    calendar: SessionCalendar, first: date | None, last: date | None, *, earliest: date, latest: date
+) -> list[date]:
+    """Return the sessions of a requested range, oldest first.
+
+    Parameters
+    ----------
+    first, last : date or None
+        The ends of the range, both included. `last` defaults to `latest`, `first` to `last`.
+    earliest : date
+        The first session that has a partition.
+    latest : date
+        The newest session that has closed and that the provider has.
+
+    Raises
+    ------
+    ConfigurationError
+        If an end is not a session, the range is empty, or it does not lie between `earliest` and `latest`.
+    """
+    last = latest if last is None else calendar.require_session(last)
+    first = last if first is None else calendar.require_session(first)
+    if first > last:
+        raise ConfigurationError(f"the range is empty: {first} comes after {last}")
+    if last > latest:
+        raise ConfigurationError(f"there is no data for {last} yet", f"The latest session is {latest}")
+    if first < earliest:
+        raise ConfigurationError(f"there is no partition before {earliest}", "See CLOSINGBELL_FIRST_PARTITION")
+    return calendar.sessions(first, last)
 
 
 def unfinished_sessions(
