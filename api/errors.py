@@ -1,4 +1,4 @@
-"""How a request is refused: problem+json (RFC 9457) with a code, whoever noticed."""
+"""Answers to refused requests: problem+json (RFC 9457) with a code, whichever layer raises the error."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from closingbell.operations.jobs import JobRunningError
 logger = logging.getLogger("closingbell.api")
 
 STATUSES = {"ERR_PORT_001": HTTPStatus.CONFLICT, "ERR_CSV_001": HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
-"""Of uploads that are refused; all others are 422."""
+"""By code of a refused upload; other codes are 422."""
 
 
 class Detail(BaseModel):
-    """One thing that is wrong: in an uploaded file with its row, in a form with its field."""
+    """One error: with its row in an uploaded file, with its field in a form."""
 
-    row: int | None = Field(description="Line of the file, the header's is the first")
+    row: int | None = Field(description="Line of the file; the header is line 1")
     column: str | None
     code: str
     message: str
@@ -34,7 +34,7 @@ class Detail(BaseModel):
 
 
 class Error(BaseModel):
-    """What is wrong, for programs and for people."""
+    """What is wrong: a code for programs, a message for users."""
 
     code: str
     message: str
@@ -52,12 +52,12 @@ class Problem(BaseModel):
 
 
 def refusals(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
-    """Describe for OpenAPI which refusals a route knows."""
+    """Return the OpenAPI description of the errors that a route answers with."""
     return {int(status): {"description": status.phrase, "model": Problem} for status in statuses}
 
 
 def problem(status: int, code: str, message: str, details: Sequence[Detail] = ()) -> JSONResponse:
-    """Return a refusal."""
+    """Return the answer to a refused request."""
     body = Problem(
         title=HTTPStatus(status).phrase,
         status=status,
@@ -68,8 +68,8 @@ def problem(status: int, code: str, message: str, details: Sequence[Detail] = ()
 
 
 def _rejected(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RejectedError)  # noqa: S101 - what it is registered for
-    details = [Detail.model_validate(each, from_attributes=True) for each in error.details]
+    assert isinstance(error, RejectedError)  # noqa: S101 - registered for this type
+    details = [Detail.model_validate(detail, from_attributes=True) for detail in error.details]
     status = STATUSES.get(str(error.code), HTTPStatus.UNPROCESSABLE_ENTITY)
     return problem(status, str(error.code), str(error), details)
 
@@ -79,7 +79,7 @@ def _not_found(_request: Request, error: Exception) -> JSONResponse:
 
 
 def _conflict(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, ConflictError)  # noqa: S101 - what it is registered for
+    assert isinstance(error, ConflictError)  # noqa: S101 - registered for this type
     return problem(HTTPStatus.CONFLICT, error.code, str(error))
 
 
@@ -96,36 +96,36 @@ def _unavailable(_request: Request, error: Exception) -> JSONResponse:
 
 
 def _invalid(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - what it is registered for
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type
     details = [
         Detail(
             row=None,
-            column=".".join(str(part) for part in each["loc"][1:]) or None,
+            column=".".join(str(part) for part in failure["loc"][1:]) or None,
             code="ERR_REQUEST",
-            message=str(each["msg"]),
+            message=str(failure["msg"]),
             value=None,
         )
-        for each in error.errors()
+        for failure in error.errors()
     ]
-    message = "; ".join(f"{each.column}: {each.message}" for each in details[:3])
+    message = "; ".join(f"{detail.column}: {detail.message}" for detail in details[:3])
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "ERR_REQUEST", message, details)
 
 
 def _http(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type
     answer = problem(error.status_code, f"ERR_HTTP_{error.status_code}", str(error.detail))
     answer.headers.update(error.headers or {})
     return answer
 
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    # The path says which portfolio, never what it holds.
+    # The path has the key of a portfolio, not its holdings.
     logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "ERR_INTERNAL", "the server has failed; its log says why")
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "ERR_INTERNAL", "the server failed; its log has the reason")
 
 
 def install(app: FastAPI) -> None:
-    """Let an application refuse in this way."""
+    """Register the handlers of an application's errors."""
     for kind, handler in (
         (RejectedError, _rejected),
         (NotFoundError, _not_found),

@@ -1,12 +1,11 @@
-"""Whether the process lives, and whether it can answer."""
+"""Health of the process: it is alive, and it can answer."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from closingbell.install import runtime
-from closingbell.repositories import schema
+from api.context import Plant
 
 router = APIRouter(prefix="/health", tags=["health"])
 
@@ -18,7 +17,7 @@ class Alive(BaseModel):
 
 
 class Ready(BaseModel):
-    """The process can answer, and from where."""
+    """The process can answer; `mode` is where it reads from."""
 
     status: str = "ready"
     mode: str
@@ -26,13 +25,12 @@ class Ready(BaseModel):
 
 @router.get("/live")
 def live() -> Alive:
-    """Answer as soon as the process does."""
+    """Answer as soon as the process runs."""
     return Alive()
 
 
 @router.get("/ready")
-def ready() -> Ready:
-    """Answer once the tables can be read; 503 while they cannot."""
-    with runtime.open_database().transaction() as connection:
-        schema.require_current(connection)
+def ready(plant: Plant) -> Ready:
+    """Answer once the tables can be read; until then with 503."""
+    plant.require_ready()
     return Ready(mode="db_fallback")

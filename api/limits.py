@@ -1,4 +1,4 @@
-"""Bodies are bounded while they stream in, whatever length they claim to have, or none."""
+"""Limit request bodies while they stream in; a declared length is not relied on."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from closingbell.ledger.uploads import MAX_BYTES, Code, RejectedError
 
 FORM_BYTES = 64 * 1024
-"""What a form has around its file."""
+"""Allowed for a form in addition to its file."""
 
 
 class TooLargeError(RejectedError, HTTPException):
-    """The body is larger than any that is accepted; FastAPI hands on an `HTTPException` raised while it parses."""
+    """The body is too large. FastAPI passes on an `HTTPException` that is raised while it parses a body."""
 
     def __init__(self) -> None:
         RejectedError.__init__(self, Code.FILE_TOO_LARGE, f"the file is larger than {MAX_BYTES // 1024**2} MB")
@@ -36,7 +36,7 @@ class BodyLimit:
         self._most = most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand the request on, with its body counted."""
+        """Pass the request on and count its bytes."""
         read = 0
 
         async def counted() -> Message:

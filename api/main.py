@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.concurrency import run_in_threadpool
 
-from api import admin, errors, health, onboarding, portfolios
+from api import admin, errors, health, onboarding, portfolios, positions
 from api.limits import BodyLimit
 from api.requests import RequestLog
 from closingbell.install import runtime
@@ -17,7 +17,7 @@ from closingbell.install import runtime
 
 @asynccontextmanager
 async def warmed(_app: FastAPI) -> AsyncIterator[None]:
-    """Read what the first upload would have to wait for."""
+    """Load what the first upload would otherwise wait for."""
     await run_in_threadpool(runtime.trading_calendar)
     await run_in_threadpool(runtime.latest_session)
     yield
@@ -28,10 +28,10 @@ app = FastAPIOffline(
     title="Closing Bell",
     version="1",
     description="Upload portfolios and read what the nightly batch materialized. Money is a decimal string, unknown is "
-    "null, and every valuation says its session (`as_of`) and its coverage.",
+    "null, and every valuation has its session (`as_of`) and its coverage.",
 )
-for each in (health, onboarding, portfolios, admin):
-    app.include_router(each.router)
+for module in (health, onboarding, portfolios, positions, admin):
+    app.include_router(module.router)
 errors.install(app)
 app.add_middleware(BodyLimit)
 app.add_middleware(RequestLog)

@@ -1,85 +1,62 @@
-"""Upload a portfolio and follow what becomes of it."""
+"""Onboarding: upload a portfolio and follow its progress."""
 
 from __future__ import annotations
 
-import hashlib
-import logging
-from datetime import date
-from decimal import Decimal
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from fastapi import APIRouter, BackgroundTasks, File, Form, Header, Response, UploadFile
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, BackgroundTasks, Depends, File, Form, Header, Response, UploadFile
+from pydantic import Field
 
 from api import jobs
-from api.context import Calendar, Owner, Today, Warehouse
+from api.context import Own, Portfolios, Today
 from api.errors import refusals
-from closingbell import accounts
-from closingbell.accounts import Progress, State, Uploader
-from closingbell.errors import ClosingBellError
+from api.schemas import Answer, Valuation
+from closingbell.accounts import Upload, UploadForm, read_upload
+from closingbell.analytics.progress import OnboardingState
 from closingbell.install import runtime
 from closingbell.install.settings import load_settings
-from closingbell.ledger.uploads import MAX_BYTES, TEMPLATE, Code, RejectedError, check_form, read_positions
-from closingbell.operations.jobs import JobType
+from closingbell.ledger.uploads import MAX_BYTES, TEMPLATE
 from closingbell.operations.mode import Mode
-from closingbell.repositories import factors
-from closingbell.repositories.accounts import Snapshot
-
-logger = logging.getLogger("closingbell.onboarding")
 
 router = APIRouter(prefix="/api/v1/onboarding", tags=["onboarding"])
 
 
-class Valuation(BaseModel):
-    """The latest snapshot in short: its session, whether every symbol has a price, and what it amounts to."""
-
-    as_of: date
-    status: Literal["complete", "partial"]
-    coverage: float = Field(description="Share of the positions with a market price that have one")
-    nav: Decimal
-    cash: Decimal
-    long_value: Decimal
-    short_value: Decimal
-    daily_pnl: Decimal
-    daily_return: float | None
-
-
-class PhaseOut(BaseModel):
-    """A part of the work: how many of its items are done."""
+class PhaseOut(Answer):
+    """A phase of the work, and how many of its items are done."""
 
     phase: str
     done: int
     total: int
 
 
-class FailedSymbol(BaseModel):
-    """A symbol that could not be learnt."""
+class FailedSymbol(Answer):
+    """A symbol that could not be onboarded."""
 
     symbol: str
     reason: str
 
 
-class OnboardingStatus(BaseModel):
-    """How far the plant is with a portfolio. It is never called completed unless its snapshot says so."""
+class OnboardingStatus(Answer):
+    """How far the plant is with a portfolio. The status is completed only if the snapshot is complete."""
 
     portfolio_id: int
-    status: State
+    status: OnboardingState
     mode: Mode
     percent: int
     phases: list[PhaseOut]
     known: list[str] = Field(description="Symbols that the plant follows")
-    pending: list[str] = Field(description="Symbols that are being learnt; the snapshot leaves them out until then")
+    pending: list[str] = Field(description="Symbols that are being onboarded; the snapshot lacks them until then")
     private: list[str] = Field(description="Assets without a market price")
     failed: list[FailedSymbol]
     snapshot: Valuation | None
 
 
 class Created(OnboardingStatus):
-    """The portfolio that was made of an upload."""
+    """The portfolio of an upload."""
 
     positions: int
-    repeated: bool = Field(description="The same upload had made this portfolio before; nothing was stored again")
+    repeated: bool = Field(description="An earlier identical upload created this portfolio; nothing was stored again")
 
 
 EXAMPLE: dict[str, Any] = {
@@ -108,26 +85,20 @@ EXAMPLE: dict[str, Any] = {
 }
 
 
-def _described(progress: Progress) -> dict[str, Any]:
-    snapshot = progress.account.snapshot
-    return {
-        "portfolio_id": progress.account.id,
-        "status": progress.status,
-        "mode": load_settings().mode,
-        "percent": progress.percent,
-        "phases": [PhaseOut.model_validate(phase, from_attributes=True) for phase in progress.phases],
-        "known": progress.known,
-        "pending": progress.pending,
-        "private": progress.private,
-        "failed": [FailedSymbol(symbol=symbol, reason=reason) for symbol, reason in sorted(progress.failed.items())],
-        "snapshot": None if snapshot is None else valuation(snapshot),
-    }
-
-
-def valuation(snapshot: Snapshot) -> Valuation:
-    """Return a snapshot in short."""
-    names = [name for name in Valuation.model_fields if name != "as_of"]
-    return Valuation(as_of=snapshot.session, **{name: getattr(snapshot, name) for name in names})
+def sent_upload(
+    today: Today,
+    portfolio_name: Annotated[str | None, Form(examples=["Balanced Growth"])] = None,
+    account_name: Annotated[str | None, Form(examples=["Joint account"])] = None,
+    account_type: Annotated[str | None, Form(examples=["taxable"])] = None,
+    equity_balance: Annotated[str | None, Form(examples=["100000.00"])] = None,
+    inception_date: Annotated[str | None, Form(examples=["2022-12-28"])] = None,
+    file: Annotated[UploadFile | None, File(description="CSV, see /onboarding/csv-template")] = None,
+    idempotency_key: Annotated[str | None, Header(max_length=255)] = None,
+) -> Upload:
+    """Return the upload that a request has sent."""
+    form = UploadForm(portfolio_name, account_name, account_type, equity_balance, inception_date)
+    content = None if file is None else file.file.read(MAX_BYTES + 1)
+    return read_upload(form, content, idempotency_key, today=today)
 
 
 @router.post(
@@ -140,75 +111,36 @@ def valuation(snapshot: Snapshot) -> Valuation:
     },
 )
 def create_portfolio(
-    owner: Owner,
+    upload: Annotated[Upload, Depends(sent_upload)],
     today: Today,
-    database: Warehouse,
-    calendar: Calendar,
+    own: Own,
+    portfolios: Portfolios,
     response: Response,
     tasks: BackgroundTasks,
-    *,
-    portfolio_name: Annotated[str | None, Form(examples=["Balanced Growth"])] = None,
-    account_name: Annotated[str | None, Form(examples=["Joint account"])] = None,
-    account_type: Annotated[str | None, Form(examples=["taxable"])] = None,
-    equity_balance: Annotated[str | None, Form(examples=["100000.00"])] = None,
-    inception_date: Annotated[str | None, Form(examples=["2022-12-28"])] = None,
-    file: Annotated[UploadFile | None, File(description="CSV, see /onboarding/csv-template")] = None,
-    idempotency_key: Annotated[str | None, Header(max_length=255)] = None,
 ) -> Created:
-    """Make a portfolio of a CSV file, all of it or nothing, and value it at once.
+    """Create a portfolio from a CSV file, either with every row or not at all, and value it at once.
 
-    Symbols that the plant does not know are learnt within seconds; until then the snapshot is partial. Sending the same
-    file for the same account again, or the same `Idempotency-Key`, answers with what the first request made.
+    Symbols that the plant does not know are onboarded within seconds; until then the snapshot is partial. Sending the
+    same file for the same account again, or the same `Idempotency-Key`, returns the portfolio of the first request.
     """
-    form = check_form(
-        portfolio_name=portfolio_name,
-        account_name=account_name,
-        account_type=account_type,
-        equity_balance=equity_balance,
-        inception_date=inception_date,
-        today=today,
-    )
-    content = _content(file)
-    uploader = Uploader(owner, hashlib.sha256(content).hexdigest(), idempotency_key)
-    positions = read_positions(content, today=today)
-    stored = accounts.upload(
-        database, calendar, uploader, form, positions, today=today, latest=runtime.latest_session()
-    )
-    with database.transaction() as connection:
-        progress = accounts.progress(connection, owner, stored.portfolio_id, load_settings().mode)
-    if progress.pending and load_settings().mode is Mode.COMBINED:
-        tasks.add_task(_start_batch, database)
-    if stored.repeated:
+    mode, latest = load_settings().mode, runtime.latest_session()
+    uploaded = own.upload(upload, today=today, latest=latest)
+    tasks.add_task(own.start_batch, uploaded.portfolio_id, jobs.start_job, mode=mode, latest=latest)
+    if uploaded.repeated:
         response.status_code = HTTPStatus.OK
-    return Created(**_described(progress), positions=progress.account.positions, repeated=stored.repeated)
-
-
-def _content(file: UploadFile | None) -> bytes:
-    if file is None:
-        raise RejectedError(Code.FILE_MISSING, "the file is missing: send it as the field `file`")
-    return file.file.read(MAX_BYTES + 1)
-
-
-def _start_batch(database: Warehouse) -> None:
-    """Start the combined batch, which learns the new symbols; the plant does so by itself if this fails."""
-    with database.transaction() as connection:
-        session = factors.newest_session(connection) or runtime.latest_session()
-    try:
-        jobs.tracker().start_job(JobType.DAILY_BATCH, [session], trigger="upload")
-    except ClosingBellError as error:
-        logger.warning("the upload could not start %s: %s", JobType.DAILY_BATCH, error)
+    progress = portfolios.progress(uploaded.portfolio_id, mode)
+    status = OnboardingStatus.model_validate(progress)
+    return Created(**dict(status), positions=progress.positions, repeated=uploaded.repeated)
 
 
 @router.get("/csv-template", response_class=Response, responses={200: {"content": {"text/csv": {"example": TEMPLATE}}}})
 def csv_template() -> Response:
-    """Download a file to begin with."""
+    """Download an example file."""
     disposition = {"Content-Disposition": 'attachment; filename="portfolio-template.csv"'}
     return Response(TEMPLATE, media_type="text/csv; charset=utf-8", headers=disposition)
 
 
 @router.get("/status/{portfolio_id}", responses=refusals(HTTPStatus.NOT_FOUND))
-def status(portfolio_id: int, owner: Owner, database: Warehouse) -> OnboardingStatus:
-    """Tell how far the plant is with a portfolio."""
-    with database.transaction() as connection:
-        progress = accounts.progress(connection, owner, portfolio_id, load_settings().mode)
-    return OnboardingStatus(**_described(progress))
+def status(portfolio_id: int, portfolios: Portfolios) -> OnboardingStatus:
+    """Return how far the plant is with a portfolio."""
+    return OnboardingStatus.model_validate(portfolios.progress(portfolio_id, load_settings().mode))

@@ -1,4 +1,4 @@
-"""Counts answered requests and their time, for the plant's daily figures."""
+"""Count answered requests and their time for the plant's daily figures."""
 
 from __future__ import annotations
 
@@ -7,22 +7,27 @@ import threading
 from collections import deque
 from time import perf_counter
 
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from closingbell.analytics.usage import Request, record_requests
 from closingbell.errors import DatabaseError
 from closingbell.install import runtime
-from closingbell.repositories import usage
-from closingbell.repositories.usage import Request
 
 logger = logging.getLogger("closingbell.api")
 
 FLUSH_SECONDS = 5.0
 MOST_KEPT = 10_000
-"""Requests remembered while the database is away."""
+"""Requests kept in memory while the database cannot be reached."""
 
 
 class RequestLog:
-    """Remembers every answer and writes them down a few seconds later, so that no request waits for it."""
+    """Collects answered requests and stores them a few seconds later, so that no request waits for it.
+
+    Parameters
+    ----------
+    app : ASGIApp
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -31,27 +36,26 @@ class RequestLog:
         self._timer: threading.Timer | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand the request on and take its time."""
+        """Pass the request on and measure its time."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             self.flush()
             return
         status, began = 500, perf_counter()
 
-        async def noted(message: Message) -> None:
+        async def observed(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self._app(scope, receive, noted)
+            await self._app(scope, receive, observed)
         finally:
-            # The route's pattern, not its path: whose portfolio it was is nobody's business here.
-            route = f"{scope['method']} {getattr(scope.get('route'), 'path', 'unknown')}"
-            self._remember(Request(runtime.now(), route, status, (perf_counter() - began) * 1000))
+            milliseconds = (perf_counter() - began) * 1000
+            self._keep(Request(runtime.now(), _route_of(scope), status, milliseconds))
 
-    def _remember(self, request: Request) -> None:
+    def _keep(self, request: Request) -> None:
         with self._lock:
             self._waiting.append(request)
             if self._timer is None:
@@ -60,16 +64,21 @@ class RequestLog:
                 self._timer.start()
 
     def flush(self) -> None:
-        """Write down what is remembered; what cannot be written now is written with what comes next."""
+        """Store the collected requests; those that cannot be stored now are stored with the next ones."""
         with self._lock:
             if self._timer is not None:
                 self._timer.cancel()
             self._timer, taken = None, list(self._waiting)
             self._waiting.clear()
         try:
-            with runtime.open_database().transaction() as connection:
-                usage.record_requests(connection, taken)
+            record_requests(runtime.open_database(), taken)
         except DatabaseError as error:
-            logger.warning("requests are not counted yet: %s", error)
+            logger.warning("%d requests are not stored yet: %s", len(taken), error)
             with self._lock:
                 self._waiting.extendleft(reversed(taken))
+
+
+def _route_of(scope: Scope) -> str:
+    """Return the method and the route's pattern; not the path, which would name a user's portfolio."""
+    route = scope.get("route")
+    return f"{scope['method']} {route.path if isinstance(route, Route) else 'unknown'}"

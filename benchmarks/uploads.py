@@ -1,4 +1,4 @@
-"""Uploads against a running install: the answer's time, and the time until new symbols are there."""
+"""Uploads to a running install: the time until the answer, and until new symbols are onboarded."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ from sqlalchemy import text
 
 from benchmarks.generated import LAST, calendar
 from benchmarks.result import Row, report
-from closingbell import accounts
-from closingbell.accounts import Uploader
+from closingbell.accounts import OwnPortfolios, Upload
 from closingbell.batch.onboarding import Onboarding
 from closingbell.ledger.uploads import PortfolioForm, read_positions
 from closingbell.market.instruments import Kind
@@ -39,7 +38,7 @@ KNOWN = (
     *("LLY", "MRK", "MSFT", "PEP", "PFE", "PG", "UNH", "WMT", "XOM"),
 )
 FORGETTABLE = KNOWN[:10]
-"""No option rests on them."""
+"""Stocks that the demo has no options on."""
 
 OF_A_SYMBOL = (
     *("market_data_cache", "company_profiles", "income_statements", "balance_sheets", "cash_flows"),
@@ -62,7 +61,7 @@ def uploads(database: Database) -> list[Row]:
         environment, ports = _prepared(database, home)
         provider = DemoProvider()
         alone = {
-            number: [_learning_alone(database, provider, FORGETTABLE[:number]) for _ in range(TRIALS)]
+            number: [_onboarding_alone(database, provider, FORGETTABLE[:number]) for _ in range(TRIALS)]
             for number in (1, len(FORGETTABLE))
         }
         with _served(home, environment, ports[1]) as client:
@@ -110,7 +109,7 @@ def _free_port() -> int:
 
 
 def _await_services(client: httpx.Client, services: subprocess.Popen[bytes]) -> None:
-    """Wait until the API answers and a first upload has gone all the way: everything is loaded then."""
+    """Wait until the API answers and a first upload is complete, so that every module is loaded."""
     while services.poll() is None:
         try:
             client.get("/health/live")
@@ -119,7 +118,7 @@ def _await_services(client: httpx.Client, services: subprocess.Popen[bytes]) -> 
         else:
             _seconds_to_complete(client, ["SPY230616P00300000"])
             return
-    raise SystemExit("the services have ended by themselves")
+    raise SystemExit("the services ended before they answered: run `closingbell up` to see why")
 
 
 def _upload(client: httpx.Client, symbols: Sequence[str]) -> tuple[int, float]:
@@ -147,14 +146,14 @@ def _known(database: Database, client: httpx.Client) -> Iterator[Row]:
     seconds = [_upload(client, KNOWN)[1] for _ in range(REQUESTS)]
     bare = [_in_process(database) for _ in range(REQUESTS)]
     for quantile in (50, 95):
-        found, baseline = np.percentile(seconds, quantile), np.percentile(bare, quantile)
-        targets = {f"at most {P95_SECONDS} s": bool(found <= P95_SECONDS)} if quantile == 95 else {}
+        measured, baseline = np.percentile(seconds, quantile), np.percentile(bare, quantile)
+        targets = {f"at most {P95_SECONDS} s": bool(measured <= P95_SECONDS)} if quantile == 95 else {}
         yield Row(
             what=f"upload of {len(KNOWN)} known symbols until the answer with its NAV, p{quantile} of {REQUESTS}",
             against="the same without HTTP, in a warm process",
-            seconds=float(found),
+            seconds=float(measured),
             baseline=float(baseline),
-            ratio=f"{found / baseline:.1f} x as long",
+            ratio=f"{measured / baseline:.1f} x as long",
             targets=targets,
         )
 
@@ -164,9 +163,8 @@ def _in_process(database: Database) -> float:
     began = perf_counter()
     name = f"A{next(_numbers)}"
     form = PortfolioForm("P", name, "other", Decimal(1_000_000), None)
-    uploader = Uploader("bench", hashlib.sha256(content).hexdigest())
-    positions = read_positions(content, today=TODAY)
-    accounts.upload(database, calendar(), uploader, form, positions, today=TODAY, latest=LAST)
+    upload = Upload(form, read_positions(content, today=TODAY), hashlib.sha256(content).hexdigest())
+    OwnPortfolios(database, calendar(), "bench").upload(upload, today=TODAY, latest=LAST)
     return perf_counter() - began
 
 
@@ -174,15 +172,15 @@ def _at_once(client: httpx.Client) -> Iterator[Row]:
     report(f"(d) {AT_ONCE} uploads at once")
     with ThreadPoolExecutor(AT_ONCE) as pool:
         began = perf_counter()
-        seconds = [each for _, each in pool.map(lambda _: _upload(client, KNOWN), range(AT_ONCE))]
-        whole = perf_counter() - began
+        seconds = [elapsed for _, elapsed in pool.map(lambda _: _upload(client, KNOWN), range(AT_ONCE))]
+        together = perf_counter() - began
     one_by_one = sum(_upload(client, KNOWN)[1] for _ in range(AT_ONCE))
     yield Row(
-        what=f"{AT_ONCE} uploads at once, all of them (slowest answer after {max(seconds):.2f} s)",
-        against="the same one after the other",
-        seconds=whole,
+        what=f"{AT_ONCE} uploads at once, until the last answer (slowest answer after {max(seconds):.2f} s)",
+        against="the same uploads one after the other",
+        seconds=together,
         baseline=one_by_one,
-        ratio=f"{one_by_one / whole:.1f} x faster",
+        ratio=f"{one_by_one / together:.1f} x faster",
     )
 
 
@@ -195,19 +193,19 @@ def _new(database: Database, client: httpx.Client, alone: dict[int, list[float]]
             _forget(database, FORGETTABLE[:number])
             seconds.append(_seconds_to_complete(client, FORGETTABLE[:number]))
         for name, quantile, limit in (("median", 50, MEDIAN_TO_COMPLETE), ("p95", 95, P95_TO_COMPLETE)):
-            found, baseline = np.percentile(seconds, quantile), np.percentile(bare, quantile)
+            measured, baseline = np.percentile(seconds, quantile), np.percentile(bare, quantile)
             yield Row(
                 what=f"{number} new symbol(s), from the answer to completed, through the daemon, {name} of {TRIALS}",
-                against="the work alone, in a warm process",
-                seconds=float(found),
+                against="the onboarding alone, in a warm process",
+                seconds=float(measured),
                 baseline=float(baseline),
-                ratio=f"{found - baseline:.1f} s more",
-                targets={f"at most {limit:.0f} s": bool(found <= limit)},
+                ratio=f"{measured - baseline:.1f} s more",
+                targets={f"at most {limit:.0f} s": bool(measured <= limit)},
             )
 
 
 def _await_idle(client: httpx.Client) -> None:
-    """Wait until the run before has ended: each upload is one that comes by itself."""
+    """Wait until the previous run has ended, so that uploads do not share a run."""
     while client.get("/api/v1/admin/batch/run/current").json()["status"] != "idle":
         sleep(POLL_SECONDS)
 
@@ -228,8 +226,8 @@ def _seconds_to_complete(client: httpx.Client, symbols: Sequence[str]) -> float:
     return perf_counter() - began
 
 
-def _learning_alone(database: Database, provider: DemoProvider, symbols: Sequence[str]) -> float:
-    """Do what the run does, before anybody else could."""
+def _onboarding_alone(database: Database, provider: DemoProvider, symbols: Sequence[str]) -> float:
+    """Onboard symbols as a run does, in this process and while no daemon runs."""
     _forget(database, symbols)
     with database.transaction() as connection:
         queue.request(connection, [SymbolRequest(symbol, Kind.EQUITY, LAST) for symbol in symbols])

@@ -1,23 +1,7 @@
-"""What users do with their portfolios: upload, look, correct; and how far the plant is with what they asked for."""
+"""What users change: they upload, edit, value and delete their portfolios. Every command belongs to one owner."""
 
-from closingbell.accounts.positions import DataStatus, OwnPosition, Position, list_positions
-from closingbell.accounts.progress import Progress, State, calculate, progress, require
-from closingbell.accounts.uploading import Uploaded, Uploader, upload
-from closingbell.errors import ConflictError, NotFoundError
+from closingbell.accounts.portfolios import OwnPortfolios
+from closingbell.accounts.positions import OwnPosition
+from closingbell.accounts.uploading import Upload, Uploaded, UploadForm, read_upload
 
-__all__ = [
-    "ConflictError",
-    "DataStatus",
-    "NotFoundError",
-    "OwnPosition",
-    "Position",
-    "Progress",
-    "State",
-    "Uploaded",
-    "Uploader",
-    "calculate",
-    "list_positions",
-    "progress",
-    "require",
-    "upload",
-]
+__all__ = ["OwnPortfolios", "OwnPosition", "Upload", "UploadForm", "Uploaded", "read_upload"]

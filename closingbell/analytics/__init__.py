@@ -1,1 +1,1 @@
-"""What a user reads: queries over materialized rows."""
+"""What users and operators read: queries over stored rows, owner-scoped or about the plant."""

@@ -1,6 +1,6 @@
-"""Users' own rows: portfolios, positions and uploads as their owner sees and changes them.
+"""Rows that users own: portfolios, positions and uploads.
 
-Every function takes the owner, and to it another owner's row is one that does not exist.
+Every function takes the owner. Another owner's row is treated like one that does not exist.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, text
 from sqlalchemy.dialects.postgresql import insert
 
+from closingbell.errors import NotFoundError
 from closingbell.repositories import queue
-from closingbell.repositories.tables import PositionValuation, Upload
+from closingbell.repositories.tables import Upload
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,11 @@ class Account:
     stale_since: datetime | None
     positions: int
     snapshot: Snapshot | None
+
+    @property
+    def up_to_date(self) -> bool:
+        """Return whether the snapshot reflects the ledger and every known symbol."""
+        return self.stale_since is None
 
 
 @dataclass(frozen=True)
@@ -72,15 +78,28 @@ _ACCOUNTS = f"""
 """  # noqa: S608 - our own names
 
 
-def find(connection: Connection, owner: str, portfolio_id: int) -> Account | None:
-    """Return a portfolio."""
+def require(connection: Connection, owner: str, portfolio_id: int) -> Account:
+    """Return a portfolio with its latest snapshot.
+
+    Raises
+    ------
+    NotFoundError
+        If the owner has no such portfolio.
+    """
     query = text(f"{_ACCOUNTS} AND p.id = :id")
     row = connection.execute(query, {"owner": owner, "id": portfolio_id}).mappings().one_or_none()
-    return None if row is None else _account(row)
+    if row is None:
+        raise no_portfolio(portfolio_id)
+    return _account(row)
+
+
+def no_portfolio(portfolio_id: int) -> NotFoundError:
+    """Return the error to raise when the owner has no such portfolio."""
+    return NotFoundError(f"there is no portfolio {portfolio_id}")
 
 
 def page(connection: Connection, owner: str, after: int, most: int) -> list[Account]:
-    """Return the portfolios whose keys come after one, in their order."""
+    """Return at most `most` portfolios with keys above `after`, in the order of their keys."""
     query = text(f"{_ACCOUNTS} AND p.id > :after ORDER BY p.id LIMIT :most")
     rows = connection.execute(query, {"owner": owner, "after": after, "most": most}).mappings()
     return [_account(row) for row in rows]
@@ -93,7 +112,7 @@ def _account(row: RowMapping) -> Account:
 
 
 def rename(connection: Connection, owner: str, portfolio_id: int, changes: Mapping[str, str]) -> bool:
-    """Change name, account name or account type; return whether no other portfolio has that account name."""
+    """Change name, account name or account type; return False if another portfolio has that account name."""
     columns = {name: changes[name] for name in ("name", "account_name", "account_type") if name in changes}
     taken = text("""
         SELECT 1 FROM portfolios
@@ -110,7 +129,7 @@ def rename(connection: Connection, owner: str, portfolio_id: int, changes: Mappi
 
 
 def delete(connection: Connection, owner: str, portfolio_id: int) -> bool:
-    """Delete a portfolio; its rows stay, nobody sees them again. Return whether it was there."""
+    """Mark a portfolio as deleted; its rows stay stored, but hidden. Return whether it existed."""
     statement = text("""
         UPDATE portfolios SET deleted_at = now(), stale_since = NULL
         WHERE id = :id AND owner = :owner AND deleted_at IS NULL RETURNING id
@@ -123,7 +142,7 @@ def delete(connection: Connection, owner: str, portfolio_id: int) -> bool:
 
 @dataclass(frozen=True)
 class UploadOf:
-    """Of which portfolio a file was uploaded."""
+    """The portfolio that a file was uploaded to."""
 
     portfolio_id: int
     account_name: str
@@ -142,7 +161,7 @@ def upload_of_key(connection: Connection, owner: str, idempotency_key: str) -> U
 
 
 def upload_of_file(connection: Connection, owner: str, account_name: str, sha256: str) -> UploadOf | None:
-    """Return the upload of this very file into the account of a name."""
+    """Return the upload of the same file to the account with that name."""
     condition = "p.account_name = :account_name AND u.sha256 = :sha256"
     return _upload(connection, condition, owner=owner, account_name=account_name, sha256=sha256)
 
@@ -155,7 +174,7 @@ def _upload(connection: Connection, condition: str, **values: str) -> UploadOf |
 def record_upload(
     connection: Connection, owner: str, portfolio_id: int, *, sha256: str, idempotency_key: str | None, rows: int
 ) -> bool:
-    """Remember an upload; return False if another one has just been made under the same idempotency key."""
+    """Store an upload; return False if another upload has the same idempotency key."""
     statement = (
         insert(Upload)
         .values(portfolio_id=portfolio_id, owner=owner, sha256=sha256, idempotency_key=idempotency_key, rows=rows)
@@ -170,7 +189,7 @@ def record_upload(
 
 @dataclass(frozen=True)
 class Held:
-    """A position, and what is known of its symbol; the last five are None for a private asset."""
+    """A position with the state of its symbol; the last five fields are None for a private asset."""
 
     id: int
     portfolio_id: int
@@ -206,19 +225,30 @@ _POSITIONS = f"""
 def positions(
     connection: Connection, owner: str, portfolio_id: int, after: int = 0, most: int | None = None
 ) -> list[Held]:
-    """Return the positions of a portfolio whose keys come after one, in their order."""
+    """Return the positions of a portfolio with keys above `after`, in the order of their keys."""
     query = text(f"{_POSITIONS} AND q.id > :after ORDER BY q.id LIMIT :most")
     values = {"owner": owner, "portfolio_id": portfolio_id, "after": after, "most": most}
     return [Held(**row) for row in connection.execute(query, values).mappings()]
 
 
-def position(connection: Connection, owner: str, portfolio_id: int, position_id: int) -> Held | None:
-    """Return one position."""
+def require_position(connection: Connection, owner: str, portfolio_id: int, position_id: int) -> Held:
+    """Return one position.
+
+    Raises
+    ------
+    NotFoundError
+        If the owner has no such position.
+    """
     query = text(f"{_POSITIONS} AND q.id = :id")
     values = {"owner": owner, "portfolio_id": portfolio_id, "id": position_id}
     row = connection.execute(query, values).mappings().one_or_none()
-    return None if row is None else Held(**row)
+    if row is None:
+        raise NotFoundError(f"there is no position {position_id} in portfolio {portfolio_id}")
+    return Held(**row)
 
+
+_OWN_POSITION = "q.id = :id AND q.portfolio_id IN (SELECT p.id FROM portfolios p WHERE p.owner = :owner)"
+"""Holds for a row `q` of `positions` that belongs to an owner."""
 
 CHANGEABLE = (
     *("symbol", "symbol_id", "investment_class", "investment_subtype", "position_type"),
@@ -226,38 +256,43 @@ CHANGEABLE = (
 )
 
 
-def change_position(connection: Connection, position_id: int, changes: Mapping[str, Any]) -> None:
-    """Overwrite some columns of a position that its owner has been shown to own."""
+def change_position(connection: Connection, owner: str, position_id: int, changes: Mapping[str, Any]) -> None:
+    """Overwrite some columns of an owner's position."""
     assignments = ", ".join(f"{name} = :{name}" for name in CHANGEABLE if name in changes)
-    statement = text(f"UPDATE positions SET {assignments} WHERE id = :id")  # noqa: S608 - from our own list
-    connection.execute(statement, {**changes, "id": position_id})
+    statement = text(f"UPDATE positions q SET {assignments} WHERE {_OWN_POSITION}")  # noqa: S608 - our own names
+    connection.execute(statement, {**changes, "id": position_id, "owner": owner})
 
 
-def split_lot(connection: Connection, position_id: int, quantity: Decimal, exit_price: Decimal, exit_date: date) -> int:
-    """Close a part of a position: that part becomes a lot of its own, the rest stays open. Return the new lot's key."""
-    statement = text("""
+def split_lot(
+    connection: Connection, owner: str, position_id: int, *, quantity: Decimal, exit_price: Decimal, exit_date: date
+) -> int:
+    """Close some units of an owner's position as a new lot, the rest stays open; return the key of the new lot."""
+    statement = text(f"""
         WITH rest AS (
-            UPDATE positions SET quantity = quantity - :quantity WHERE id = :id RETURNING *
+            UPDATE positions q SET quantity = quantity - :quantity WHERE {_OWN_POSITION} RETURNING q.*
         )
         INSERT INTO positions (portfolio_id, symbol, symbol_id, investment_class, investment_subtype, position_type,
                                quantity, quantity_as_of, entry_price, entry_date, exit_price, exit_date)
         SELECT portfolio_id, symbol, symbol_id, investment_class, investment_subtype, position_type,
                :quantity, quantity_as_of, entry_price, entry_date, :exit_price, :exit_date
         FROM rest RETURNING id
-    """)
-    values = {"id": position_id, "quantity": quantity, "exit_price": exit_price, "exit_date": exit_date}
-    key: int = connection.execute(statement, values).scalar_one()
+    """)  # noqa: S608 - our own condition
+    values = {"quantity": quantity, "exit_price": exit_price, "exit_date": exit_date}
+    key: int = connection.execute(statement, {**values, "id": position_id, "owner": owner}).scalar_one()
     return key
 
 
-def delete_position(connection: Connection, position_id: int) -> None:
-    """Remove a position that its owner has been shown to own."""
-    connection.execute(text("UPDATE positions SET deleted_at = now() WHERE id = :id"), {"id": position_id})
+def delete_position(connection: Connection, owner: str, position_id: int) -> None:
+    """Mark an owner's position as deleted."""
+    statement = text(f"UPDATE positions q SET deleted_at = now() WHERE {_OWN_POSITION}")  # noqa: S608 - our own condition
+    connection.execute(statement, {"id": position_id, "owner": owner})
 
 
-def value_by_hand(connection: Connection, position_id: int, day: date, price: Decimal) -> None:
-    """Store what a private asset is worth per unit from a day on."""
-    statement = insert(PositionValuation).values(position_id=position_id, day=day, price=price)
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=["position_id", "day"], set_={"price": statement.excluded.price})
-    )
+def value_by_hand(connection: Connection, owner: str, position_id: int, day: date, price: Decimal) -> None:
+    """Store the value per unit of an owner's position from a day on."""
+    statement = text(f"""
+        INSERT INTO position_valuations (position_id, day, price)
+        SELECT q.id, :day, :price FROM positions q WHERE {_OWN_POSITION}
+        ON CONFLICT (position_id, day) DO UPDATE SET price = excluded.price
+    """)  # noqa: S608 - our own condition
+    connection.execute(statement, {"id": position_id, "owner": owner, "day": day, "price": price})

@@ -1,27 +1,38 @@
-"""The API as its users see it: upload, follow, look, correct."""
+"""The API as its users see it: upload, follow, read, correct."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from datetime import date
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from plant import LAST, Install, copy_of, hashes, this_process_on
+from provider_contract import nyse
 from sqlalchemy import text
+from sqlalchemy.exc import NoResultFound
 from uploading import FORM, HEADER, STOCKS, client_of, csv_of, forget_symbol, onboard, rows_of, upload, write_portfolios
 
+from closingbell.accounts import OwnPortfolios
+from closingbell.analytics.portfolios import PortfolioQueries
+from closingbell.batch.steps import step_names
+from closingbell.errors import NotFoundError
 from closingbell.install.postgres import EmbeddedPostgres
+from closingbell.install.seeding import LOCAL_OWNER
 from closingbell.ledger.uploads import MAX_BYTES, TEMPLATE
+from closingbell.operations.jobs import JobType
+from closingbell.operations.mode import Mode
 from closingbell.providers.demo import DemoProvider
+from closingbell.repositories import accounts, run_records
 from closingbell.repositories.database import Database
 
 RANGE = "RRC"
-"""A stock that the tests let the plant forget, so that it can be learnt."""
+"""A stock that the tests remove from the plant, so that it can be onboarded."""
 
 OWNED = ("portfolios", "positions", "position_valuations", "equity_changes", "uploads", "portfolio_snapshots")
 PORTFOLIO_TABLES = ("portfolio_snapshots", "factor_exposures", "position_factor_exposures")
@@ -80,7 +91,7 @@ def test_a_portfolio_of_known_symbols_is_valued_in_the_answer_as_the_batch_would
         assert exposures.scalar() == 13
 
 
-def test_an_unknown_symbol_leaves_a_partial_portfolio_that_is_complete_once_it_is_learnt(api: Api) -> None:
+def test_an_unknown_symbol_leaves_a_partial_portfolio_that_is_complete_once_it_is_onboarded(api: Api) -> None:
     batch = rows_of(api.database, RANGE)
     forget_symbol(api.database, RANGE)
 
@@ -98,12 +109,12 @@ def test_an_unknown_symbol_leaves_a_partial_portfolio_that_is_complete_once_it_i
     api.assert_equal_to_the_batch()
 
 
-def test_an_option_asks_for_its_underlying_too(api: Api) -> None:
+def test_an_option_requests_its_underlying_too(api: Api) -> None:
     forget_symbol(api.database, RANGE)
     content = f"{HEADER}\nRRC230616C00025000,2,3.5,2022-11-01\n"
     made = upload(api.client, content).json()
     assert made["pending"] == ["RRC230616C00025000"]
-    assert {each.symbol for each in onboard(api.database, api.demo).symbols} == {RANGE, "RRC230616C00025000"}
+    assert {outcome.symbol for outcome in onboard(api.database, api.demo).symbols} == {RANGE, "RRC230616C00025000"}
     assert api.status(made["portfolio_id"])["status"] == "completed"
     api.assert_equal_to_the_batch()
 
@@ -120,7 +131,7 @@ def test_an_option_that_expired_long_ago_needs_no_price(api: Api) -> None:
 
 def test_an_earlier_inception_is_valued_with_prices_that_reach_as_far_back(api: Api) -> None:
     made = upload(api.client, csv_of(["AAPL", "KO"]), inception_date="2019-05-01").json()
-    # Both are known, but not their prices of that time.
+    # Both symbols are known, but their prices of that time are not.
     assert (made["status"], made["pending"]) == ("pending", ["AAPL", "KO"])
     onboard(api.database, api.demo)
     assert api.status(made["portfolio_id"])["status"] == "completed"
@@ -130,7 +141,7 @@ def test_an_earlier_inception_is_valued_with_prices_that_reach_as_far_back(api: 
     assert first == date(2019, 4, 24)
 
 
-def test_an_inception_still_to_come_waits_for_its_session(api: Api) -> None:
+def test_a_future_inception_waits_for_its_session(api: Api) -> None:
     made = upload(api.client, csv_of(["AAPL"]), inception_date="2023-01-03").json()
     assert (made["status"], made["snapshot"]) == ("pending", None)
 
@@ -150,7 +161,7 @@ def test_twenty_thousand_rows_of_as_many_symbols_are_stored(api: Api) -> None:
 # ---------------------------------------------------------------- the same upload twice
 
 
-def test_the_same_file_for_the_same_account_is_answered_with_the_first_import(api: Api) -> None:
+def test_the_same_file_for_the_same_account_returns_the_first_import(api: Api) -> None:
     first = upload(api.client, csv_of(["AAPL"]))
     again = upload(api.client, csv_of(["AAPL"]))
     assert (first.status_code, again.status_code) == (201, 200)
@@ -164,7 +175,7 @@ def test_another_file_for_an_account_that_exists_is_refused(api: Api) -> None:
     assert (refused.status_code, refused.json()["error"]["code"]) == (409, "ERR_PORT_001")
 
 
-def test_an_idempotency_key_makes_one_portfolio_and_belongs_to_its_request(api: Api) -> None:
+def test_an_idempotency_key_creates_one_portfolio_and_belongs_to_its_request(api: Api) -> None:
     key = {"Idempotency-Key": "8e03978e"}
     first = upload(api.client, csv_of(["AAPL"]), headers=key)
     again = upload(api.client, csv_of(["AAPL"]), headers=key)
@@ -173,7 +184,7 @@ def test_an_idempotency_key_makes_one_portfolio_and_belongs_to_its_request(api: 
     assert (other.status_code, other.json()["error"]["code"]) == (409, "ERR_IDEMPOTENCY_KEY")
 
 
-def test_a_deleted_portfolio_sets_its_account_and_its_file_free(api: Api) -> None:
+def test_the_account_and_the_file_of_a_deleted_portfolio_can_be_used_again(api: Api) -> None:
     first = upload(api.client, csv_of(["AAPL"])).json()["portfolio_id"]
     assert api.client.delete(f"/api/v1/portfolios/{first}").status_code == 204
     again = upload(api.client, csv_of(["AAPL"]))
@@ -181,7 +192,7 @@ def test_a_deleted_portfolio_sets_its_account_and_its_file_free(api: Api) -> Non
     assert again.json()["portfolio_id"] != first
 
 
-# ---------------------------------------------------------------- what is refused
+# ---------------------------------------------------------------- refused uploads
 
 
 @pytest.mark.parametrize(
@@ -210,7 +221,7 @@ def test_a_bad_upload_is_refused_with_its_code_and_nothing_is_stored(
 
 def test_every_bad_row_is_reported_with_its_place(api: Api) -> None:
     error = upload(api.client, f"{HEADER}\n,1,1,2022-01-03\nAAPL,x,1,2022-01-03\n").json()["error"]
-    assert [(each["row"], each["column"], each["code"], each["value"]) for each in error["details"]] == [
+    assert [(detail["row"], detail["column"], detail["code"], detail["value"]) for detail in error["details"]] == [
         (2, "Symbol", "ERR_POS_001", None),
         (3, "Quantity", "ERR_POS_005", "x"),
     ]
@@ -221,7 +232,7 @@ def test_a_form_without_a_file_is_refused(api: Api) -> None:
     assert (refused.status_code, refused.json()["error"]["code"]) == (422, "ERR_PORT_007")
 
 
-def test_a_body_that_never_says_its_length_is_cut_off_once_it_is_too_large(api: Api) -> None:
+def test_a_body_without_a_length_is_cut_off_once_it_is_too_large(api: Api) -> None:
     sent = 0
 
     def body() -> Iterator[bytes]:
@@ -249,16 +260,16 @@ def _limited(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:
             return
 
 
-def test_a_request_that_is_no_upload_at_all_is_refused_as_a_problem(api: Api) -> None:
+def test_an_invalid_request_is_answered_with_a_problem(api: Api) -> None:
     answer = api.client.get("/api/v1/portfolios?limit=501")
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "ERR_REQUEST")
     assert api.client.get("/api/v1/nothing").json()["error"]["code"] == "ERR_HTTP_404"
 
 
-# ---------------------------------------------------------------- tickers that nobody knows
+# ---------------------------------------------------------------- unknown tickers
 
 
-def test_a_ticker_that_nobody_knows_has_its_reason_and_suggestions(api: Api) -> None:
+def test_an_unknown_ticker_has_a_reason_and_suggestions(api: Api) -> None:
     made = upload(api.client, csv_of(["MSFT", "APPL"])).json()
     onboard(api.database, api.demo)
     status = api.status(made["portfolio_id"])
@@ -269,13 +280,13 @@ def test_a_ticker_that_nobody_knows_has_its_reason_and_suggestions(api: Api) -> 
     assert unknown["suggestions"][0] == "AAPL"
 
 
-def test_a_portfolio_of_unknown_tickers_only_has_failed(api: Api) -> None:
+def test_a_portfolio_of_only_unknown_tickers_has_failed(api: Api) -> None:
     made = upload(api.client, csv_of(["NOPE"])).json()
     onboard(api.database, api.demo)
     assert api.status(made["portfolio_id"])["status"] == "failed"
 
 
-def test_an_unknown_ticker_can_be_edited_and_three_who_agree_teach_an_alias(api: Api) -> None:
+def test_an_unknown_ticker_can_be_edited_and_three_equal_edits_become_an_alias(api: Api) -> None:
     from closingbell.repositories import aliases  # noqa: PLC0415
 
     for number in range(3):
@@ -329,7 +340,7 @@ def test_portfolios_and_positions_are_paged_by_key(api: Api) -> None:
     assert [item["symbol"] for item in page["items"]] == list(STOCKS[2:4])
 
 
-def test_a_position_is_worth_its_quantity_at_the_close_and_says_its_profit(api: Api) -> None:
+def test_a_position_has_its_value_at_the_close_and_its_profit(api: Api) -> None:
     made = upload(api.client, f"{HEADER}\nAAPL,-10.5,150.25,2022-03-01\n").json()["portfolio_id"]
     with api.database.transaction() as connection:
         close = connection.execute(
@@ -343,6 +354,16 @@ def test_a_position_is_worth_its_quantity_at_the_close_and_says_its_profit(api: 
     assert float(position["value"]) == pytest.approx(-10.5 * float(close), abs=0.006)
     assert float(position["price"]) == pytest.approx(float(close), abs=0.001)
     assert float(position["unrealized_pnl"]) == pytest.approx(-10.5 * (float(close) - 150.25), abs=0.011)
+
+
+def test_a_removed_position_is_not_found_although_others_follow_it(api: Api) -> None:
+    made = upload(api.client, csv_of(STOCKS[:2])).json()["portfolio_id"]
+    first, second = api.positions(made)
+    assert api.client.delete(f"/api/v1/portfolios/{made}/positions/{first['id']}").status_code == 204
+    queries = PortfolioQueries(api.database, nyse(), LOCAL_OWNER)
+    with pytest.raises(NotFoundError):
+        queries.position(made, first["id"])
+    assert queries.position(made, second["id"]).symbol == second["symbol"]
 
 
 def test_a_part_of_a_position_can_be_closed_and_then_the_rest(api: Api) -> None:
@@ -399,17 +420,17 @@ def test_calculating_again_writes_the_same_rows(api: Api) -> None:
     assert hashes(api.database, PORTFOLIO_TABLES) == before
 
 
-def test_another_user_s_rows_are_ones_that_do_not_exist(api: Api) -> None:
+def test_the_rows_of_another_user_are_not_found(api: Api) -> None:
     from api.context import current_owner  # noqa: PLC0415
     from api.main import app  # noqa: PLC0415
 
     made = upload(api.client, csv_of(["AAPL"])).json()["portfolio_id"]
     position = api.positions(made)[0]["id"]
     before = hashes(api.database, OWNED)
-    app.dependency_overrides[current_owner] = lambda: "somebody else"
+    app.dependency_overrides[current_owner] = lambda: "another user"
     try:
         assert api.client.get("/api/v1/portfolios").json()["items"] == []
-        tried = 0
+        requests = 0
         bodies = {
             "close": {"exit_price": "1", "exit_date": "2022-12-01"},
             "valuation": {"day": "2022-12-01", "price": "1"},
@@ -422,14 +443,29 @@ def test_another_user_s_rows_are_ones_that_do_not_exist(api: Api) -> None:
                 body = bodies.get(path.rsplit("/", 1)[-1], {})
                 answer = api.client.request(method, address, json=body if method in {"post", "put", "patch"} else None)
                 assert (answer.status_code, answer.json()["error"]["code"]) == (404, "ERR_NOT_FOUND"), (method, path)
-                tried += 1
-        assert tried == 10
+                requests += 1
+        assert requests == 10
     finally:
         app.dependency_overrides.clear()
     assert hashes(api.database, OWNED) == before
 
 
-# ---------------------------------------------------------------- around it
+def test_a_position_cannot_be_changed_in_the_name_of_another_user(api: Api) -> None:
+    made = upload(api.client, csv_of(["AAPL"])).json()["portfolio_id"]
+    key = api.positions(made)[0]["id"]
+    before = hashes(api.database, OWNED)
+    with api.database.transaction() as connection:
+        accounts.change_position(connection, "another user", key, {"quantity": 1})
+        accounts.value_by_hand(connection, "another user", key, LAST, Decimal(1))
+        accounts.delete_position(connection, "another user", key)
+        with pytest.raises(NoResultFound):
+            accounts.split_lot(
+                connection, "another user", key, quantity=Decimal(1), exit_price=Decimal(1), exit_date=LAST
+            )
+    assert hashes(api.database, OWNED) == before
+
+
+# ---------------------------------------------------------------- documentation, figures, logs
 
 
 def test_the_template_is_a_file_to_download(api: Api) -> None:
@@ -445,26 +481,26 @@ def test_the_documentation_has_an_example_of_an_upload_and_its_refusals(api: Api
     assert {"409", "413", "422"} <= set(route["responses"])
 
 
-def test_the_documentation_needs_nothing_from_elsewhere(api: Api) -> None:
+def test_the_documentation_works_without_a_network(api: Api) -> None:
     page = api.client.get("/docs").text
-    found = re.findall(r'(?:src|href)="([^"]+)"', page)
-    assert any(address.endswith(".js") for address in found)
-    for address in found:
+    addresses = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert any(address.endswith(".js") for address in addresses)
+    for address in addresses:
         assert api.client.get(address).status_code == 200, address
 
 
 def test_answered_requests_are_counted_by_their_route(api: Api) -> None:
     api.client.get("/api/v1/portfolios/1")
     api.client.get("/api/v1/portfolios/999999")
-    api.client.__exit__()  # an application that stops writes down what it remembers
+    api.client.__exit__()  # an application that stops stores the requests it has collected
     query = "SELECT route, status, duration_ms > 0 FROM api_requests ORDER BY id"
     with api.database.transaction() as connection:
-        told = [tuple(row) for row in connection.execute(text(query))]
+        stored = [tuple(row) for row in connection.execute(text(query))]
     route = "GET /api/v1/portfolios/{portfolio_id}"
-    assert told == [(route, 200, True), (route, 404, True)]
+    assert stored == [(route, 200, True), (route, 404, True)]
 
 
-def test_with_one_combined_batch_the_batch_learns_what_was_uploaded(api: Api, tmp_path: Path) -> None:
+def test_the_combined_batch_onboards_what_was_uploaded(api: Api, tmp_path: Path) -> None:
     batch = rows_of(api.database, RANGE)
     forget_symbol(api.database, RANGE)
     made = upload(api.client, csv_of(["AAPL", RANGE])).json()["portfolio_id"]
@@ -475,16 +511,14 @@ def test_with_one_combined_batch_the_batch_learns_what_was_uploaded(api: Api, tm
     assert rows_of(api.database, RANGE) == batch
 
 
-def test_what_the_log_says_of_an_upload_names_no_holding_but_the_symbols_to_learn(
-    api: Api, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_log_of_an_upload_has_neither_quantities_nor_prices(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO", logger="closingbell"):
         upload(api.client, f"{HEADER}\nMSFT,987654,123.45,2022-03-01\n")
     assert "V2_ONBOARDING step=upload" in caplog.text
     assert not {"987654", "123.45"} & set(json.dumps(caplog.text).replace("=", " ").split())
 
 
-# ---------------------------------------------------------------- for the people who run the plant
+# ---------------------------------------------------------------- for operators
 
 
 @pytest.mark.parametrize(
@@ -494,6 +528,7 @@ def test_what_the_log_says_of_an_upload_names_no_holding_but_the_symbols_to_lear
         ({"job_type": "nonsense"}, 400, "ERR_NOT_AVAILABLE"),
         ({"job_type": "symbol_batch", "from": "2022-12-25"}, 400, "ERR_NOT_AVAILABLE"),
         ({"job_type": "symbol_batch", "to": "2023-01-03"}, 400, "ERR_NOT_AVAILABLE"),
+        ({"job_type": "symbol_batch", "from": "2000-12-29"}, 400, "ERR_NOT_AVAILABLE"),
         ({"job_type": "symbol_batch", "from": "2022-12-28", "to": "2022-12-27"}, 400, "ERR_NOT_AVAILABLE"),
         ({"job": "symbol_batch"}, 422, "ERR_REQUEST"),
     ],
@@ -503,7 +538,58 @@ def test_a_job_that_cannot_be_started_is_refused(api: Api, request_: dict[str, s
     assert (refused.status_code, refused.json()["error"]["code"]) == (status, code)
 
 
-def test_the_queue_shows_what_waits_and_what_has_failed(api: Api) -> None:
+def test_a_running_job_is_shown_with_its_steps(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    from resources.jobs import Job  # noqa: PLC0415 - imports Dagster
+
+    now = datetime(2022, 12, 29, 2, 0, tzinfo=UTC)
+    job = Job(JobType.PORTFOLIO_REFRESH, "run 1", "started", "api", LAST, LAST, now, now, None)
+    earlier = Job(JobType.SYMBOL_BATCH, "run 2", "queued", "schedule", LAST, LAST, now, None, None)
+    with api.database.transaction() as connection:
+        for job_type, run_id in ((JobType.PORTFOLIO_REFRESH, "run 1"), (JobType.SYMBOL_BATCH, "run 0")):
+            record = run_records.RunRecord(job_type, [LAST], run_id)
+            run_records.begin(connection, record, "api", now)
+            step = step_names(job_type)[0]
+            run_records.record_step(connection, record, step=step, duration_ms=70, items=3, failed={})
+    monkeypatch.setattr("api.jobs.active_jobs", lambda: [job, earlier])
+    shown = api.client.get("/api/v1/admin/batch/run/current").json()
+    assert shown["status"] == "running"
+    assert shown["jobs"][0] == {
+        "job_type": "portfolio_refresh",
+        "run_id": "run 1",
+        "status": "started",
+        "trigger": "api",
+        "first": LAST.isoformat(),
+        "last": LAST.isoformat(),
+        "created": "2022-12-29T02:00:00Z",
+        "started": "2022-12-29T02:00:00Z",
+        "phases": [
+            {"phase": "portfolio_snapshots", "done": True, "duration_ms": 70},
+            {"phase": "portfolio_factor_exposures", "done": False, "duration_ms": None},
+        ],
+        "percent": 50,
+    }
+    # The record of the session is still that of an earlier run.
+    assert (shown["jobs"][1]["percent"], len(shown["jobs"][1]["phases"])) == (0, len(step_names(JobType.SYMBOL_BATCH)))
+
+
+def test_the_combined_batch_is_started_for_unknown_symbols_only(api: Api) -> None:
+    started = []
+
+    def start(job_type: JobType, sessions: Sequence[date], trigger: str) -> str:
+        started.append((job_type, list(sessions), trigger))
+        return "run"
+
+    own = OwnPortfolios(api.database, nyse(), LOCAL_OWNER)
+    known = upload(api.client, csv_of(["AAPL"])).json()["portfolio_id"]
+    unknown = upload(api.client, csv_of(["AAPL", "NEW"]), account_name="other").json()["portfolio_id"]
+    own.start_batch(known, start, mode=Mode.COMBINED, latest=LAST)
+    own.start_batch(unknown, start, mode=Mode.INSTANT, latest=LAST)
+    assert started == []
+    own.start_batch(unknown, start, mode=Mode.COMBINED, latest=LAST)
+    assert started == [(JobType.DAILY_BATCH, [LAST], "upload")]
+
+
+def test_the_queue_shows_waiting_and_failed_symbols(api: Api) -> None:
     upload(api.client, csv_of(["AAPL", "NOPE"]))
     onboard(api.database, api.demo)
     upload(api.client, csv_of(["AAPL", "LATER"]), account_name="other")

@@ -21,8 +21,8 @@ from provider_contract import nyse
 from sqlalchemy import text
 from uploading import SYMBOL_TABLES, forget_symbol, onboard, rows_of, write_portfolios
 
-from closingbell import accounts
-from closingbell.accounts import Uploader
+from closingbell.accounts import OwnPortfolios, Upload
+from closingbell.analytics.portfolios import PortfolioQueries
 from closingbell.batch.factors import compute_factors
 from closingbell.batch.metrics import compute_metrics
 from closingbell.batch.onboarding import pending_work
@@ -83,13 +83,12 @@ def hold(database: Database, account: str, *symbols: str) -> int:
 
 def hold_positions(database: Database, account: str, positions: Sequence[NewPosition]) -> int:
     form = PortfolioForm("Mine", account, "taxable", equity=positions[0].entry_price * 1000, inception=None)
-    uploader = Uploader("local", f"sha of {account}")
-    return accounts.upload(database, nyse(), uploader, form, positions, today=TODAY, latest=LAST).portfolio_id
+    upload = Upload(form, positions, f"sha of {account}")
+    return OwnPortfolios(database, nyse(), "local").upload(upload, today=TODAY, latest=LAST).portfolio_id
 
 
 def progress(database: Database, portfolio_id: int) -> str:
-    with database.transaction() as connection:
-        return accounts.progress(connection, "local", portfolio_id, Mode.INSTANT).status
+    return PortfolioQueries(database, nyse(), "local").progress(portfolio_id, Mode.INSTANT).status
 
 
 # ---------------------------------------------------------------- the queue
@@ -300,8 +299,8 @@ def test_an_active_symbol_whose_history_is_extended_is_pending_until_the_run_end
 ) -> None:
     form = PortfolioForm("Mine", "early", "taxable", Decimal(100_000), inception=date(2020, 3, 2))
     lot = NewPosition("AAPL", Decimal(10), Decimal(100), date(2020, 1, 2), "PUBLIC", None)
-    uploader = Uploader("local", "sha of early")
-    key = accounts.upload(computed, nyse(), uploader, form, [lot], today=TODAY, latest=LAST).portfolio_id
+    upload = Upload(form, [lot], "sha of early")
+    key = OwnPortfolios(computed, nyse(), "local").upload(upload, today=TODAY, latest=LAST).portfolio_id
     seen = []
 
     class Watched(Tampered):

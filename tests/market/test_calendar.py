@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from provider_contract import nyse
 
 from assets.partitions import session_partitions
-from closingbell.analytics.freshness import BATCH_TIME, next_batch
 from closingbell.errors import ConfigurationError
 from closingbell.install.runtime import YEARS_AHEAD
 from closingbell.market.calendar import FIRST_DAY, NEW_YORK, SessionCalendar
+from closingbell.operations.freshness import next_batch
+from closingbell.operations.jobs import DUE, JobType
 
 FIRST_PARTITION = date(2001, 1, 2)
 YEAR = date(2022, 1, 3), date(2022, 12, 30)
@@ -117,7 +118,7 @@ def test_when_the_batch_starts_the_newest_partition_is_the_day_s_session(year: i
     """Check every session of a year: summer time, winter time and the weeks of the change."""
     sessions = nyse().sessions(date(year, 1, 1), date(year, 12, 31))
     assert len(sessions) > 250
-    seen = [last_key(datetime.combine(session, BATCH_TIME, NEW_YORK)) for session in sessions]
+    seen = [last_key(datetime.combine(session, DUE[JobType.SYMBOL_BATCH], NEW_YORK)) for session in sessions]
     assert seen == sessions
 
 
@@ -365,7 +366,7 @@ def test_the_target_is_the_last_session_that_has_closed(moment: datetime) -> Non
 def test_the_next_batch_starts_at_21_hours_of_the_next_session(now: datetime, batch: datetime) -> None:
     upcoming = next_batch(nyse(), now)
     assert upcoming.astimezone(UTC) == batch
-    assert (upcoming.tzinfo, upcoming.time()) == (NEW_YORK, BATCH_TIME)
+    assert (upcoming.tzinfo, upcoming.time()) == (NEW_YORK, DUE[JobType.SYMBOL_BATCH])
 
 
 @settings(max_examples=300, deadline=None)

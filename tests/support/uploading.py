@@ -1,4 +1,4 @@
-"""Uploads as users make them, and what there must be afterwards."""
+"""Uploads as users make them, and the rows that are expected afterwards."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SYMBOL_TABLES = (
     *("market_data_cache", "company_profiles", "income_statements", "balance_sheets", "cash_flows"),
     *("symbol_factor_exposures", "symbol_daily_metrics"),
 )
-"""What is known of a symbol."""
+"""The tables with rows of a symbol."""
 
 
 def csv_of(symbols: Sequence[str]) -> str:
@@ -50,18 +50,18 @@ def upload(client: Any, content: str | bytes, headers: Mapping[str, str] | None 
     return answer
 
 
-def onboard(database: Database, provider: MarketDataProvider, run_id: str = "learning") -> OnboardingResult:
-    """Do what an onboarding run does."""
+def onboard(database: Database, provider: MarketDataProvider, run_id: str = "onboarding") -> OnboardingResult:
+    """Onboard what is due, as an onboarding run does."""
     with database.lease(locks.run(run_id)):
         return Onboarding(database, provider, nyse(), LAST, run_id).run()
 
 
 def rows_of(database: Database, symbol: str) -> dict[str, list[tuple[object, ...]]]:
-    """Return what each table says of a symbol: of the newest session, and of the year of prices that it needs.
+    """Return the rows of a symbol by table: those of the newest session, and the year of prices that they need.
 
-    Not since when a statement has been known: whoever asks earlier knows it earlier.
+    Without `as_of` of statements, which depends on the day on which the symbol was requested.
     """
-    found = {}
+    rows = {}
     first = {"market_data_cache": nyse().offset(LAST, -HISTORY_SESSIONS)}
     by_session = {"market_data_cache", "symbol_factor_exposures", "symbol_daily_metrics"}
     with database.transaction() as connection:
@@ -73,12 +73,12 @@ def rows_of(database: Database, symbol: str) -> dict[str, list[tuple[object, ...
                 WHERE u.symbol = :symbol {of_day} ORDER BY 1
             """
             parameters = {"symbol": symbol, **({"first": first.get(table, LAST)} if of_day else {})}
-            found[table] = [tuple(row) for row in connection.execute(text(query), parameters)]
-    return found
+            rows[table] = [tuple(row) for row in connection.execute(text(query), parameters)]
+    return rows
 
 
 def forget_symbol(database: Database, symbol: str) -> None:
-    """Take a symbol out of the universe, the tables and the portfolios, as if nobody had ever asked for it."""
+    """Remove a symbol from the universe, the tables and the portfolios, as if it had never been requested."""
     with database.transaction() as connection:
         connection.execute(text("DELETE FROM positions WHERE symbol = :symbol"), {"symbol": symbol})
         for table in SYMBOL_TABLES:
@@ -91,14 +91,14 @@ def forget_symbol(database: Database, symbol: str) -> None:
 
 
 def write_portfolios(database: Database) -> None:
-    """Do what the nightly refresh does for the newest session."""
+    """Write the portfolio tables of the newest session, as the nightly refresh does."""
     compute_snapshots(database, [LAST], calendar=nyse())
     compute_exposures(database, [LAST], calendar=nyse())
 
 
 @contextmanager
 def client_of() -> Iterator[TestClient]:
-    """Return the application of this process's install."""
+    """Yield a client of the application, on this process's install."""
     from api.main import app  # noqa: PLC0415 - reads the settings as it is imported
 
     with TestClient(app, raise_server_exceptions=False) as client:
