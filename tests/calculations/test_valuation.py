@@ -857,7 +857,7 @@ def test_a_short_adds_to_the_weight_of_its_group_as_a_long_does() -> None:
     assert weights.tolist() == [[[0.8, 0.2]]]
 
 
-def test_a_lot_weighs_in_the_group_it_belongs_to_on_each_session() -> None:  # pragma: allowlist secret
+def test_a_lot_weighs_in_the_group_it_belongs_to_on_each_session() -> None:
     value, group = cells([100, 100], [300, 300]), cells([0, 1], [1, 1])
     weights = group_weights(value, np.zeros(2, dtype=np.int64), group, 1, 2)
     assert weights.tolist() == [[[0.25, 0.75], [0.0, 1.0]]]
