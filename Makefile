@@ -4,11 +4,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.ready
+# With the default settings, without telemetry, and without the database of an install.
+DG = mkdir -p $(VENV)/dagster && echo 'telemetry: {enabled: false}' >$(VENV)/dagster/dagster.yaml && \
+	env VIRTUAL_ENV=$(CURDIR)/$(VENV) DAGSTER_HOME=$(CURDIR)/$(VENV)/dagster \
+	CLOSINGBELL_ENV_FILE=.env.example $(BIN)/dg
 
 # Dagster starts a process per run: without byte code each one would compile its imports again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run up test lint bench clean
+.PHONY: help run up check test lint bench clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,14 +35,20 @@ run: $(SETUP) .env  ## set up, then compute a year of the demo through Dagster a
 up: $(SETUP) .env  ## serve the Dagster UI and the API until Ctrl-C
 	@$(BIN)/closingbell up
 
-test: lint  ## lint, check types and run the whole test suite
+check: lint  ## lint, and run the tests that need no database, Dagster or other process
+	@$(BIN)/pytest -n 2 --dist loadfile -m "not plant"
+
+test: lint  ## lint, and run the whole test suite
 	@$(BIN)/pytest -n 2 --dist loadfile
 
-lint: $(SETUP)  ## check format, style, import contracts and types
+lint: $(SETUP)  ## check format, style, import contracts, types, definitions, spelling and secrets
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports
 	@$(BIN)/mypy
+	@$(DG) check defs --no-check-yaml
+	@$(BIN)/typos
+	@git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook --no-verify --exclude-lines '^ *def test_'
 
 bench: $(SETUP)  ## measure speed and print a table of ratios
 	@$(BIN)/python -m benchmarks

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
+from unittest.mock import patch
 
 import pytest
 
@@ -36,6 +39,40 @@ os.environ["CLOSINGBELL_ENV_FILE"] = os.devnull
 os.environ["BATCH_V2_ENABLED"] = "true"
 # Dagster reads these as it is imported.
 os.environ.update(DAGSTER_ENVIRONMENT)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test that uses PostgreSQL as `plant`; a test that starts processes itself carries the marker."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "server" in item.fixturenames:
+            item.add_marker("plant")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
+    """Let only tests that are marked as `plant` start processes in their fixtures."""
+    with _processes_of(item):
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Let only tests that are marked as `plant` start processes."""
+    with _processes_of(item):
+        yield
+
+
+@contextmanager
+def _processes_of(item: pytest.Item) -> Iterator[None]:
+    def refuse(*_arguments: object, **_options: object) -> NoReturn:
+        pytest.fail("a test that starts a process must be marked: pytestmark = pytest.mark.plant")
+
+    if item.get_closest_marker("plant"):
+        yield
+    else:
+        with patch.object(subprocess.Popen, "__init__", refuse):
+            yield
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pkgutil import resolve_name
+
 from closingbell.errors import ConfigurationError
 from closingbell.providers.base import MarketDataProvider
 
-KNOWN = ("demo",)
-"""The names that `provider_named` accepts."""
+PROVIDERS = {
+    "demo": "closingbell.providers.demo:DemoProvider",
+}
+"""The class of each provider by its name; a provider's packages are imported only when it is chosen."""
 
 
 def provider_named(name: str) -> MarketDataProvider:
@@ -17,9 +21,7 @@ def provider_named(name: str) -> MarketDataProvider:
     ConfigurationError
         If no provider has that name.
     """
-    if name == "demo":
-        # Only the chosen provider's packages are loaded.
-        from closingbell.providers.demo import DemoProvider  # noqa: PLC0415
-
-        return DemoProvider()
-    raise ConfigurationError(f"unknown market-data provider {name!r}", f"Choose one of: {', '.join(KNOWN)}")
+    if name not in PROVIDERS:
+        raise ConfigurationError(f"unknown market-data provider {name!r}", f"Choose one of: {', '.join(PROVIDERS)}")
+    provider: MarketDataProvider = resolve_name(PROVIDERS[name])()
+    return provider

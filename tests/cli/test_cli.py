@@ -14,6 +14,8 @@ from closingbell.install.postgres import EmbeddedPostgres
 from closingbell.providers.demo import DemoProvider
 from closingbell.repositories.database import Database
 
+pytestmark = pytest.mark.plant
+
 SESSIONS = last_sessions(10)
 COMPUTED = (
     "symbol_universe",
@@ -130,6 +132,7 @@ def test_psql_opens_a_server_that_asks_for_a_password(install: Install, server: 
     rules.write_text(f"local all bell scram-sha-256\n{rules.read_text()}")
     with install.database.transaction() as connection:
         connection.execute(text("SELECT pg_reload_conf()"))
+    # pragma: allowlist nextline secret
     asking = f"postgresql://bell:s3cret@/{install.database.url.database}?host={server.socket_folder}"
     status, output, errors = install.call("psql", "-tAc", "SELECT current_user", DATABASE_URL=asking)
     assert (status, output.strip()) == (0, "bell"), errors
@@ -143,7 +146,7 @@ def test_psql_opens_a_server_that_asks_for_a_password(install: Install, server: 
 
 WRONG = {
     "unreachable database": (
-        {"DATABASE_URL": "postgresql://me:secret@127.0.0.1:1/closingbell"},
+        {"DATABASE_URL": "postgresql://me:secret@127.0.0.1:1/closingbell"},  # pragma: allowlist secret
         ["init"],
         "cannot reach the database",
     ),

@@ -20,6 +20,8 @@ from closingbell.install.postgres import MAX_SOCKET_PATH, EmbeddedPostgres
 from closingbell.install.settings import ROOT
 from closingbell.repositories.database import Database
 
+pytestmark = pytest.mark.plant
+
 HOLD = """
 import sys
 from pathlib import Path

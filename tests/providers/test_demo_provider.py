@@ -207,6 +207,7 @@ class TestFiles:
         with pytest.raises(ConfigurationError, match="skfolio"):
             DemoProvider().latest_session(LAST)
 
+    @pytest.mark.plant
     def test_bars_do_not_import_the_heavy_packages(self) -> None:
         program = (
             "import sys; from datetime import date; from closingbell.providers import provider_named;"
