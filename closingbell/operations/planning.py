@@ -19,7 +19,7 @@ ONBOARDING_TIMEOUT = timedelta(minutes=2)
 """How long after its time the portfolio refresh waits for the symbol batch, and for onboarding."""
 
 LATE_AFTER = timedelta(minutes=15)
-"""A batch that has not started so long after its time is late."""
+"""A batch that has not started this long after its time is late."""
 
 
 def incomplete_sessions(
