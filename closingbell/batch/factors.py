@@ -89,11 +89,9 @@ def _estimate(
     with ThreadPoolExecutor(max_workers=1) as pool:
         upcoming = pool.submit(compute, spans[0])
         for number, span in enumerate(spans):
-            estimates = upcoming.result()
+            estimates = upcoming.result().first(len(summary.instruments))  # without the funds, which come last
             if number + 1 < len(spans):
                 upcoming = pool.submit(compute, spans[number + 1])
-            if len(summary.instruments) < len(instruments):
-                estimates = estimates.first(len(summary.instruments))
             summary.add(span, estimates)
             logger.info("estimated the factors of %d of %d sessions", min(span.stop, len(sessions)), len(sessions))
             yield sessions[span], estimates

@@ -102,13 +102,13 @@ class Database:
 
     @contextmanager
     def session(self) -> Iterator[Connection]:
-        """Open a connection on which each statement is its own transaction."""
+        """Open a connection that commits each statement."""
         with self._connect(self._autocommit) as connection:
             yield connection
 
     @contextmanager
     def lease(self, name: str) -> Iterator[None]:
-        """Hold a name while the block runs; the server frees it when this process dies, however it dies.
+        """Hold a name while the block runs; the server also frees it when this process dies for any reason.
 
         A restart of the server frees the name too. It is then taken again, unless another process has taken it.
         """
