@@ -44,7 +44,15 @@ class NotFoundError(ClosingBellError):
 
 
 class ConflictError(ClosingBellError):
-    """The request contradicts what is stored."""
+    """The request contradicts what is stored.
+
+    Parameters
+    ----------
+    code : str
+        Names the conflict for programs.
+    message, hint : str
+        As in `ClosingBellError`.
+    """
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
         super().__init__(message, hint)

@@ -48,19 +48,7 @@ class OwnPortfolios:
     def upload(self, upload: Upload, *, today: date, latest: date) -> Uploaded:
         """Store a portfolio, request the symbols that the plant does not know, and write the first snapshot.
 
-        Parameters
-        ----------
-        today : date
-            The day on which the quantities are stated.
-        latest : date
-            The newest session that has closed; a portfolio without inception starts at the newest computed session.
-
-        Raises
-        ------
-        RejectedError
-            If the account exists (ERR_PORT_001), or the inception lies before the calendar.
-        ConflictError
-            If the idempotency key belongs to another request.
+        Parameters and errors are those of `closingbell.accounts.uploading.store_upload`.
         """
         began = monotonic()
         with self._database.transaction() as connection:
@@ -74,7 +62,7 @@ class OwnPortfolios:
     def start_batch(self, portfolio_id: int, start: StartJob, *, mode: Mode, latest: date) -> None:
         """Start the combined batch if it has to onboard symbols of a portfolio.
 
-        A failure is logged only: the nightly batch onboards the symbols then.
+        If the batch cannot start, this is only logged: the nightly batch will onboard the symbols.
 
         Parameters
         ----------
@@ -83,7 +71,8 @@ class OwnPortfolios:
         mode : Mode
             With instant onboarding no batch is needed.
         latest : date
-            The newest session that has closed; the batch computes the newest computed one again if there is one.
+            The newest session that has closed. The batch computes it only while no session has been computed; later
+            it computes the newest computed session again.
         """
         if mode is Mode.INSTANT:
             return

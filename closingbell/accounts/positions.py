@@ -157,7 +157,7 @@ def _without_derived(changes: Mapping[str, object]) -> dict[str, object]:
 
 
 def _stored(connection: Connection, position: NewPosition) -> dict[str, object]:
-    """Return the columns of a position by their names."""
+    """Return the values of a position by the names of the columns that store them."""
     fields = asdict(position)
     return {
         **{name: fields[name] for name in COLUMN_OF_FIELD},

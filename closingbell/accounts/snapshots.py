@@ -17,7 +17,7 @@ WRITE_TIMEOUT = timedelta(seconds=3)
 
 
 def write_now(database: Database, calendar: SessionCalendar, portfolio_id: int) -> None:
-    """Write the snapshots of a portfolio for the symbols known so far; a later run repeats what fails."""
+    """Write the snapshots of a portfolio from the symbols known so far; if this fails, a later run writes them."""
     try:
         write_portfolios(database, calendar, [portfolio_id], WRITE_TIMEOUT)
     except BusyError:

@@ -97,7 +97,8 @@ def store_upload(
     today : date
         The day on which the quantities are stated.
     latest : date
-        The newest session that has closed; a portfolio without inception starts at the newest computed session.
+        The newest session that has closed. A portfolio without inception starts at the newest computed session, or
+        at this one while none has been computed.
 
     Raises
     ------

@@ -92,7 +92,8 @@ def read_progress(connection: Connection, owner: str, portfolio_id: int, mode: M
         Phase("symbols", len(known) + len(failed), len(known) + len(failed) + len(pending)),
         Phase("snapshot", int(account.snapshot is not None and account.up_to_date), 1),
     ]
-    status = _state(account, pending=bool(pending), running=running, hopeless=bool(failed) and not known + private)
+    all_failed = bool(failed) and not known and not private
+    status = _state(account, pending=bool(pending), running=running, all_failed=all_failed)
     return Progress(
         portfolio_id=account.id,
         status=status,
@@ -130,7 +131,7 @@ def _batch_phases(connection: Connection) -> tuple[list[Phase], bool]:
     return [Phase(step, int(step in record.phases), 1) for step in step_names(JobType.DAILY_BATCH)], True
 
 
-def _state(account: Account, *, pending: bool, running: bool, hopeless: bool) -> OnboardingState:
+def _state(account: Account, *, pending: bool, running: bool, all_failed: bool) -> OnboardingState:
     if pending:
         return "running" if running else "pending"
     if not account.up_to_date:
@@ -138,6 +139,6 @@ def _state(account: Account, *, pending: bool, running: bool, hopeless: bool) ->
     if account.snapshot is None:
         # The inception lies after the newest computed session.
         return "pending"
-    if hopeless:
+    if all_failed:
         return "failed"
     return "completed" if account.snapshot.status == "complete" else "partial"

@@ -49,16 +49,9 @@ def refresh_profiles(
     answers = _separate(instruments, provider.profiles(instruments.symbols))
     with database.transaction(lock=locks.COMPANY_PROFILES) as connection:
         rows = companies.upsert_profiles(connection, session, answers.values)
-    return StepReport(
-        "company_profiles",
-        rows=rows,
-        items=len(instruments),
-        failed=answers.failed,
-        transient_failures=answers.transient_failures,
-        rows_per_session={session: rows},
-        coverage=rows / len(instruments) if instruments else None,
-        notes={"with a sector": sum(profile.sector is not None for profile in answers.values.values())},
-    ).require_majority(len(instruments))
+    report = answers.report("company_profiles", session, rows)
+    report.notes["with a sector"] = sum(profile.sector is not None for profile in answers.values.values())
+    return report.require_majority(len(instruments))
 
 
 def refresh_fundamentals(
@@ -82,16 +75,9 @@ def refresh_fundamentals(
     answers = _separate(requested, provider.statements(requested.symbols))
     with database.transaction(lock=locks.FUNDAMENTALS) as connection:
         rows = companies.upsert_statements(connection, session, answers.values)
-    return StepReport(
-        "income_statements",
-        rows=rows,
-        items=len(requested),
-        failed=answers.failed,
-        transient_failures=answers.transient_failures,
-        rows_per_session={session: rows},
-        coverage=len(answers.values) / len(requested) if requested else None,
-        notes={"companies due": len(requested), "companies": len(instruments)},
-    ).require_majority(len(instruments))
+    report = answers.report("income_statements", session, rows)
+    report.notes |= {"companies due": len(requested), "companies": len(instruments)}
+    return report.require_majority(len(instruments))
 
 
 def onboard_profiles(database: Database, shares: Instruments, session: date, inputs: StepInputs) -> dict[str, str]:
@@ -139,6 +125,19 @@ class _Answers(Generic[T]):
     values: dict[int, T]
     failed: dict[str, str]
     transient_failures: int
+
+    def report(self, table: str, session: date, rows: int) -> StepReport:
+        """Return the report of a step that has stored the values as `rows` rows of a session."""
+        requested = len(self.values) + len(self.failed)
+        return StepReport(
+            table,
+            rows=rows,
+            items=requested,
+            failed=self.failed,
+            transient_failures=self.transient_failures,
+            rows_per_session={session: rows},
+            coverage=len(self.values) / requested if requested else None,
+        )
 
 
 def _separate(instruments: Instruments, answers: Mapping[str, Answer[T]]) -> _Answers[T]:

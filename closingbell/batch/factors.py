@@ -22,7 +22,7 @@ from closingbell.repositories.database import Connection, Database
 
 logger = logging.getLogger(__name__)
 
-NONE = Instruments()
+_NO_FUNDS = Instruments()
 
 CELLS_PER_BLOCK = 60_000
 """Sessions x symbols that are estimated and written at a time: about 100 MB of rows for the server."""
@@ -61,7 +61,7 @@ def _replace(
     calendar: SessionCalendar,
     instruments: Instruments,
     sessions: Sequence[date],
-    funds: Instruments = NONE,
+    funds: Instruments = _NO_FUNDS,
 ) -> StepReport:
     """Estimate and write the factors of the instruments; the prices of `funds` are only read, to regress on."""
     days = np.array(sessions, dtype="datetime64[D]")
@@ -77,7 +77,7 @@ def _replace(
 def _estimate(
     returns: Floats, instruments: Instruments, sessions: Dates, provider_beta: Floats, summary: _Summary
 ) -> Iterator[tuple[Dates, FactorEstimates]]:
-    """Yield the estimates in blocks of sessions; the next block is computed while the last one is written."""
+    """Yield the estimates in blocks of sessions; the next block is computed while this one is written."""
     step = max(1, CELLS_PER_BLOCK // len(instruments))
     spans = [slice(start, start + step) for start in range(0, len(sessions), step)]
 
@@ -89,11 +89,9 @@ def _estimate(
     with ThreadPoolExecutor(max_workers=1) as pool:
         upcoming = pool.submit(compute, spans[0])
         for number, span in enumerate(spans):
-            estimates = upcoming.result()
+            estimates = upcoming.result().first(len(summary.instruments))  # without the funds, which come last
             if number + 1 < len(spans):
                 upcoming = pool.submit(compute, spans[number + 1])
-            if len(summary.instruments) < len(instruments):
-                estimates = estimates.first(len(summary.instruments))
             summary.add(span, estimates)
             logger.info("estimated the factors of %d of %d sessions", min(span.stop, len(sessions)), len(sessions))
             yield sessions[span], estimates

@@ -58,8 +58,7 @@ class StepReport:
         Parameters
         ----------
         population : int
-            All items that the step may work on. Those that are due tonight are too few to judge by: it may be a single
-            bad symbol.
+            All items that the step covers, not only those that are due: one bad symbol may be all that is due.
 
         Raises
         ------

@@ -29,7 +29,7 @@ class FetchRequired:
     Parameters
     ----------
     selects : callable
-        Whether the step is about an instrument.
+        Whether the step applies to an instrument.
     fetch : callable
         Fetches the rows of the selected instruments, given the newest session that the batch has computed, and stores
         them in a transaction of its own. Returns the failed answers by symbol.
@@ -46,9 +46,9 @@ class FetchOptional:
     Parameters
     ----------
     selects : callable
-        Whether the step is about an instrument, as it is known after the steps before.
+        Whether the step applies to an instrument, as it is known after the steps before.
     fetch : callable
-        As that of `FetchRequired`, but returns the reasons of failure by symbol.
+        Like the `fetch` of `FetchRequired`, but returns the reasons of failure by symbol.
     """
 
     selects: Selects
@@ -64,7 +64,7 @@ class ComputeForSymbols:
     lock : str
         The lock under which the batch writes the same table.
     selects : callable
-        Whether the step is about an instrument.
+        Whether the step applies to an instrument.
     compute : callable
         Computes and writes the rows of the selected instruments on a session.
     """

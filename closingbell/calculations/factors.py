@@ -71,7 +71,7 @@ class FactorEstimates:
         )
 
     def first(self, count: int) -> FactorEstimates:
-        """Return the estimates of the first symbols."""
+        """Return the estimates of the first `count` symbols."""
         return FactorEstimates(**{name: values[:, :count] for name, values in vars(self).items()})
 
 

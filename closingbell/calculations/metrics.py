@@ -13,7 +13,7 @@ from closingbell.calculations.windows import last_rows, window_rows, window_sums
 YEAR = 252
 QUARTER = 63
 MONTH = 21
-"""Sessions."""
+"""Lengths in sessions."""
 
 REQUIRED_SHARE = 2 / 3
 """Share of a window's values that must be known for a volatility or an average."""
@@ -115,7 +115,7 @@ class _Series:
         self._count = count
 
     def before(self, sessions: int) -> Floats:
-        """Return the values so many sessions before each of the last S."""
+        """Return the values that lie `sessions` sessions before each of the last S."""
         stop = len(self._values) - sessions
         return self._values[stop - self._count : stop]
 

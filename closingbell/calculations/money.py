@@ -9,6 +9,9 @@ from closingbell.arrays import Floats, Ints
 CENTS = 100
 """Cents in a dollar."""
 
+MONEY_DECIMALS = 2
+"""Decimals to which money is stored."""
+
 
 def round_cents(amount: Floats) -> Ints:
     """Round an amount in cents to an integer, ties to even; NaN, which means there is no amount, gives 0."""

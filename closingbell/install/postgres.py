@@ -232,7 +232,7 @@ def _binaries() -> Path:
 
 
 def _server_account() -> pwd.struct_passwd | None:
-    """Return the account that runs the server; None: that of this process, which is not root."""
+    """Return the account that runs the server if this process is root; otherwise None: its own account."""
     if os.geteuid() != 0:
         return None
     try:

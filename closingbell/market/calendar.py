@@ -20,7 +20,7 @@ FIRST_DAY = date(1990, 1, 1)
 
 
 class SessionCalendar:
-    """NYSE sessions (calendar XNYS) less announced ad-hoc closures.
+    """NYSE sessions (calendar XNYS) without the days of announced closures.
 
     Parameters
     ----------
@@ -61,7 +61,8 @@ class SessionCalendar:
         if not FIRST_DAY <= day <= self.last_day:
             raise ConfigurationError(f"{day} lies outside the calendar, which runs from {FIRST_DAY} to {self.last_day}")
         if not self.is_session(day):
-            before, after = self.latest_on_or_before(day), self.offset(self.latest_on_or_before(day), 1)
+            before = self.latest_on_or_before(day)
+            after = self.offset(before, 1)
             raise ConfigurationError(f"{day} is not a NYSE session", f"The nearest sessions are {before} and {after}")
         return day
 

@@ -40,7 +40,7 @@ def check_bars(bars: Bars, valid_sessions: Dates, last: date) -> tuple[Bars, tup
     valid_sessions : ndarray of datetime64[D], shape (T,)
         The requested sessions, ascending.
     last : date
-        The newest session that has closed.
+        The last session that can have a bar: later ones have not closed.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def check_bars(bars: Bars, valid_sessions: Dates, last: date) -> tuple[Bars, tup
 
 
 def _objections(bars: Bars, valid_sessions: Dates, last: date) -> Iterator[tuple[str, Bools]]:
-    """Yield each reason with the bars that it applies to; a comparison with an unknown number does not apply."""
+    """Yield each reason with the bars that it applies to. Comparisons with NaN are False: unknown is no reason."""
     days, low, high, close = bars.sessions, bars.low, bars.high, bars.close
     ahead = days > np.datetime64(last)
     yield "the session has not closed yet", ahead

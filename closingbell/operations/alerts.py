@@ -106,5 +106,5 @@ def behind_alert(fresh: Freshness) -> Alert | None:
     """Return the alert that prices do not reach the expected session."""
     if fresh.level is Level.CURRENT:
         return None
-    text = f"the newest prices are of {fresh.as_of or 'no session'}, expected are those of {fresh.expected}"
+    text = f"the newest prices are of {fresh.as_of or 'no session'}, but those of {fresh.expected} are expected"
     return Alert("data_behind", fresh.level, str(fresh.expected), text)

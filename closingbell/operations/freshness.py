@@ -19,12 +19,12 @@ class Level(StrEnum):
 
 
 def sessions_behind(calendar: SessionCalendar, newest: date | None, expected: date) -> int | None:
-    """Return how many sessions after the newest one have passed by `expected`; None without any session."""
+    """Return how many sessions lie after the newest one, up to `expected`; None without a newest one."""
     return None if newest is None else max(len(calendar.sessions(newest, expected)) - 1, 0)
 
 
 def level_of(behind: int | None) -> Level:
-    """Return how serious it is to be so many sessions behind: one is a warning, more or no data at all are critical."""
+    """Return how serious a delay is: one session is a warning; more sessions, or no data at all, are critical."""
     if behind == 0:
         return Level.CURRENT
     return Level.WARNING if behind == 1 else Level.CRITICAL

@@ -19,7 +19,7 @@ ONBOARDING_TIMEOUT = timedelta(minutes=2)
 """How long after its time the portfolio refresh waits for the symbol batch, and for onboarding."""
 
 LATE_AFTER = timedelta(minutes=15)
-"""A batch that has not started so long after its time is late."""
+"""A batch that has not started this long after its time is late."""
 
 
 def incomplete_sessions(
@@ -40,14 +40,14 @@ def incomplete_sessions(
         Every session since the last complete one, and incomplete ones among the last `HEALING_SESSIONS`. Only the
         target when nothing has been materialized yet: how far back an install begins is for its operator to decide.
     """
-    complete = set.intersection(*(set(sessions) for sessions in materialized.values()))
-    touched = set.union(*(set(sessions) for sessions in materialized.values()))
-    earlier = [session for session in touched if session <= target]
-    if not earlier:
+    by_asset = [{session for session in sessions if session <= target} for sessions in materialized.values()]
+    started, complete = set.union(*by_asset), set.intersection(*by_asset)
+    if not started:
         return [target]
-    done = [session for session in complete if session <= target]
-    since = min(max(done, default=min(earlier)), calendar.offset(target, 1 - HEALING_SESSIONS))
-    return [session for session in calendar.sessions(max(since, min(earlier)), target) if session not in complete]
+    first = min(started)
+    last_complete = max(complete, default=first)
+    since = max(first, min(last_complete, calendar.offset(target, 1 - HEALING_SESSIONS)))
+    return [session for session in calendar.sessions(since, target) if session not in complete]
 
 
 def consecutive_ranges(calendar: SessionCalendar, sessions: Sequence[date], most: int) -> Iterator[list[date]]:

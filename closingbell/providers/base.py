@@ -129,7 +129,7 @@ class MarketDataProvider(Protocol):
     name: str
 
     def latest_session(self, closed: date) -> date:
-        """Return the newest session that this provider has, at most `closed`, the newest one closed on the exchange."""
+        """Return the newest session that this provider has, up to `closed`, the newest one that has closed."""
         ...
 
     def daily_bars(self, symbols: Sequence[str], start: date, end: date) -> Mapping[str, Answer[Bars]]:

@@ -123,7 +123,7 @@ def rename(connection: Connection, owner: str, portfolio_id: int, changes: Mappi
         return False
     if columns:
         assignments = ", ".join(f"{name} = :{name}" for name in columns)
-        statement = f"UPDATE portfolios SET {assignments} WHERE id = :id AND owner = :owner"  # noqa: S608 - from above
+        statement = f"UPDATE portfolios SET {assignments} WHERE id = :id AND owner = :owner"  # noqa: S608 - our own names
         connection.execute(text(statement), values)
     return True
 
@@ -141,8 +141,8 @@ def delete(connection: Connection, owner: str, portfolio_id: int) -> bool:
 
 
 @dataclass(frozen=True)
-class UploadOf:
-    """The portfolio that a file was uploaded to."""
+class StoredUpload:
+    """An earlier upload: the portfolio that it created, the account's name and the digest of its file."""
 
     portfolio_id: int
     account_name: str
@@ -155,20 +155,20 @@ _UPLOADS = """
 """
 
 
-def upload_of_key(connection: Connection, owner: str, idempotency_key: str) -> UploadOf | None:
+def upload_of_key(connection: Connection, owner: str, idempotency_key: str) -> StoredUpload | None:
     """Return the upload that was made under an idempotency key."""
     return _upload(connection, "u.idempotency_key = :key", owner=owner, key=idempotency_key)
 
 
-def upload_of_file(connection: Connection, owner: str, account_name: str, sha256: str) -> UploadOf | None:
+def upload_of_file(connection: Connection, owner: str, account_name: str, sha256: str) -> StoredUpload | None:
     """Return the upload of the same file to the account with that name."""
     condition = "p.account_name = :account_name AND u.sha256 = :sha256"
     return _upload(connection, condition, owner=owner, account_name=account_name, sha256=sha256)
 
 
-def _upload(connection: Connection, condition: str, **values: str) -> UploadOf | None:
+def _upload(connection: Connection, condition: str, **values: str) -> StoredUpload | None:
     row = connection.execute(text(f"{_UPLOADS} AND {condition}"), values).one_or_none()
-    return None if row is None else UploadOf(*row)
+    return None if row is None else StoredUpload(*row)
 
 
 def record_upload(
@@ -248,7 +248,7 @@ def require_position(connection: Connection, owner: str, portfolio_id: int, posi
 
 
 _OWN_POSITION = "q.id = :id AND q.portfolio_id IN (SELECT p.id FROM portfolios p WHERE p.owner = :owner)"
-"""Holds for a row `q` of `positions` that belongs to an owner."""
+"""SQL condition: row `q` of `positions` belongs to the owner."""
 
 CHANGEABLE = (
     *("symbol", "symbol_id", "investment_class", "investment_subtype", "position_type"),
@@ -266,7 +266,7 @@ def change_position(connection: Connection, owner: str, position_id: int, change
 def split_lot(
     connection: Connection, owner: str, position_id: int, *, quantity: Decimal, exit_price: Decimal, exit_date: date
 ) -> int:
-    """Close some units of an owner's position as a new lot, the rest stays open; return the key of the new lot."""
+    """Move some units of an owner's position into a new, closed lot; return the key of that lot."""
     statement = text(f"""
         WITH rest AS (
             UPDATE positions q SET quantity = quantity - :quantity WHERE {_OWN_POSITION} RETURNING q.*

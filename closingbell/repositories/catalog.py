@@ -1,4 +1,4 @@
-"""What the tables look like, for people who browse them."""
+"""The columns of each table, for display."""
 
 from __future__ import annotations
 

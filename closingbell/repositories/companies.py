@@ -58,7 +58,7 @@ def read_figures(connection: Connection, sessions: Dates, symbol_ids: Ints) -> P
             CompanyProfile.market_cap,
             CompanyProfile.pe_ratio,
         )
-        .where(_is_one_of(symbol_ids.tolist()), CompanyProfile.as_of <= sessions[-1].item())
+        .where(_of_symbols(symbol_ids.tolist()), CompanyProfile.as_of <= sessions[-1].item())
         .order_by(CompanyProfile.as_of)
     )
     column_of = {key: column for column, key in enumerate(symbol_ids.tolist())}
@@ -72,7 +72,7 @@ def read_figures(connection: Connection, sessions: Dates, symbol_ids: Ints) -> P
     return ProfileFigures(*figures)
 
 
-def _is_one_of(symbol_ids: Sequence[int]) -> ColumnElement[bool]:
+def _of_symbols(symbol_ids: Sequence[int]) -> ColumnElement[bool]:
     # One array parameter: there may be thousands of symbols.
     return CompanyProfile.symbol_id == any_(cast(list(symbol_ids), ARRAY(Integer)))
 
@@ -82,7 +82,7 @@ def read_sectors(connection: Connection, sessions: Dates, symbol_ids: Sequence[i
     query = (
         select(CompanyProfile.symbol_id, CompanyProfile.as_of, CompanyProfile.sector)
         .where(
-            _is_one_of(symbol_ids),
+            _of_symbols(symbol_ids),
             CompanyProfile.as_of <= sessions[-1].item(),
             CompanyProfile.sector.is_not(None),
         )
@@ -120,7 +120,7 @@ def due_for_statements(connection: Connection, session: date, symbol_ids: Sequen
 
 
 def upsert_statements(connection: Connection, as_of: date, statements: Mapping[int, Statements]) -> int:
-    """Store the quarterly statements of each company, by symbol id; return how many there are.
+    """Store the quarterly statements of each company, by symbol id; return how many were given.
 
     A statement that is stored already with the same figures keeps its `as_of`.
     """
@@ -140,14 +140,15 @@ def upsert_statements(connection: Connection, as_of: date, statements: Mapping[i
         ]
         if not rows:
             continue
-        statement = insert(table).values(rows)
+        insertion = insert(table).values(rows)
         lines = [name for name in rows[0] if name not in {"symbol_id", "period_end", "as_of"}]
-        differs = [table.__table__.c[name].is_distinct_from(statement.excluded[name]) for name in lines]
-        statement = statement.on_conflict_do_update(
-            index_elements=["symbol_id", "period_end"],
-            set_={name: statement.excluded[name] for name in [*lines, "as_of"]},
-            where=or_(*differs),
+        differs = [table.__table__.c[name].is_distinct_from(insertion.excluded[name]) for name in lines]
+        connection.execute(
+            insertion.on_conflict_do_update(
+                index_elements=["symbol_id", "period_end"],
+                set_={name: insertion.excluded[name] for name in [*lines, "as_of"]},
+                where=or_(*differs),
+            )
         )
-        connection.execute(statement)
         count += len(rows)
     return count

@@ -78,7 +78,7 @@ class Database:
     def __init__(self, url: str | URL) -> None:
         self.url = warehouse_url(url)
         self._engine = _engine(self.url)
-        self._sessions = _engine(self.url, isolation_level="AUTOCOMMIT")
+        self._autocommit = _engine(self.url, isolation_level="AUTOCOMMIT")
         self._maintenance = _engine(self.url.set(database="postgres"))
 
     def address(self) -> str:
@@ -102,20 +102,20 @@ class Database:
 
     @contextmanager
     def session(self) -> Iterator[Connection]:
-        """Open a connection on which each statement is its own transaction."""
-        with self._connect(self._sessions) as connection:
+        """Open a connection that commits each statement."""
+        with self._connect(self._autocommit) as connection:
             yield connection
 
     @contextmanager
     def lease(self, name: str) -> Iterator[None]:
-        """Hold a name while the block runs; the server frees it when this process dies, however it dies.
+        """Hold a name while the block runs; the server also frees it when this process dies for any reason.
 
         A restart of the server frees the name too. It is then taken again, unless another process has taken it.
         """
         with self.session() as connection:
             connection.execute(text("SELECT pg_advisory_lock(hashtextextended(:name, 0))"), {"name": name})
             ended = threading.Event()
-            keeper = threading.Thread(target=_keep, args=(connection, name, ended), daemon=True)
+            keeper = threading.Thread(target=_keep_lock, args=(connection, name, ended), daemon=True)
             keeper.start()
             try:
                 yield
@@ -133,7 +133,7 @@ class Database:
     def exists(self) -> bool:
         """Return whether the server has this database, or raise `DatabaseError` if it cannot be reached."""
         with self._connect(self._maintenance) as connection:
-            return self._is_known_to(connection)
+            return self._exists_on(connection)
 
     def create(self) -> None:
         """Create the database unless it exists.
@@ -144,7 +144,7 @@ class Database:
             If the server cannot be reached, or the user may not create databases.
         """
         with self._connect(self._maintenance) as connection:
-            if not self._is_known_to(connection):
+            if not self._exists_on(connection):
                 connection.execution_options(isolation_level="AUTOCOMMIT")
                 name = connection.dialect.identifier_preparer.quote(self.url.database or "")
                 try:
@@ -155,7 +155,7 @@ class Database:
                         "Create it beforehand, or give the user the right to create databases",
                     ) from error
 
-    def _is_known_to(self, connection: Connection) -> bool:
+    def _exists_on(self, connection: Connection) -> bool:
         query = text("SELECT 1 FROM pg_database WHERE datname = :name")
         known = connection.execute(query, {"name": self.url.database}).scalar() is not None
         connection.rollback()
@@ -183,8 +183,8 @@ def _engine(url: URL, **options: str) -> Engine:
     )
 
 
-def _keep(connection: Connection, name: str, ended: threading.Event) -> None:
-    """Take the lock again at intervals until the lease has ended; the process that holds it always succeeds."""
+def _keep_lock(connection: Connection, name: str, ended: threading.Event) -> None:
+    """Take the lock again at intervals until the lease ends, since it is lost when the connection breaks."""
     query = text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
     while not ended.wait(LEASE_CHECK_SECONDS):
         try:

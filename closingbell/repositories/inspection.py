@@ -38,7 +38,7 @@ def _findings(connection: Connection, query: str, sessions: Sequence[date], **pa
 def session_gaps(connection: Connection, sessions: Sequence[date]) -> list[Finding]:
     """Return the symbols that lack bars on some of these sessions, or have bars on other days between them.
 
-    Expected is every session since the symbol's first bar. A refused bar explains its gap and is counted separately.
+    Every session since the symbol's first bar is expected. A refused bar explains its gap and is counted separately.
     """
     query = """
         WITH sessions AS (SELECT unnest(cast(:sessions AS date[])) AS session),

@@ -7,13 +7,13 @@ from sqlalchemy import Connection, text
 
 from closingbell.arrays import Dates, Ints
 from closingbell.calculations.metrics import SymbolMetrics
+from closingbell.calculations.money import MONEY_DECIMALS
 from closingbell.market.quality import PRICE_DECIMALS
 from closingbell.repositories.companies import ProfileFigures
 from closingbell.repositories.copying import Column, copy_rows
 from closingbell.repositories.database import driver
 
 TABLE = "symbol_daily_metrics"
-CENTS = 2
 
 _NOT_STATISTICS = {"price", "observations"}
 """The metrics that are not stored as double precision."""
@@ -35,7 +35,7 @@ def replace_metrics(
         Column.rounded("price", metrics.price.reshape(-1), PRICE_DECIMALS),
         *(Column.double(name, values.reshape(-1)) for name, values in statistics.items()),
         Column.smallint("observations", metrics.observations.reshape(-1)),
-        Column.rounded("market_cap", figures.market_cap.reshape(-1), CENTS),
+        Column.rounded("market_cap", figures.market_cap.reshape(-1), MONEY_DECIMALS),
         Column.double("pe_ratio", figures.pe_ratio.reshape(-1)),
     ]
     return copy_rows(driver(connection), TABLE, [columns])

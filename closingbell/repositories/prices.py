@@ -190,7 +190,7 @@ def read_actions(connection: Connection, symbol_ids: Sequence[int]) -> dict[int,
 
 @dataclass(frozen=True)
 class Refusals:
-    """What was refused of one symbol when a range of sessions was fetched; `requested` is its first and last day."""
+    """The refused bars and actions of one symbol; `requested` is the first and last day of the fetched range."""
 
     requested: tuple[date, date]
     bars: Sequence[Refused]

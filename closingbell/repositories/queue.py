@@ -68,6 +68,9 @@ class SymbolRequest:
 def request(connection: Connection, symbols: Collection[SymbolRequest]) -> None:
     """Request symbols. Unknown ones are inserted once, however many transactions request them at the same time.
 
+    A known symbol is requested again if its prices do not go back far enough, or if it failed more than
+    `RETRY_FAILED_AFTER` ago.
+
     Every transaction inserts and updates in the same order, so that two of them cannot deadlock.
     """
     ordered = sorted(symbols, key=lambda item: (item.contract is not None, item.symbol))
@@ -155,7 +158,10 @@ class Refusal:
 
 
 def refuse(connection: Connection, run_id: str, refusals: Mapping[int, Refusal]) -> None:
-    """Record failed attempts, by symbol id; retry later unless the refusal is final or this was the last attempt."""
+    """Record failed attempts, by symbol id; retry later unless the refusal is final or this was the last attempt.
+
+    An active symbol stays active. A final refusal uses up its attempts, which ends the request.
+    """
     statement = text(f"""
         UPDATE symbol_universe SET
             status = CASE WHEN status = 'active' THEN status
@@ -183,7 +189,7 @@ def lease_holders(connection: Connection) -> list[str]:
 def release(connection: Connection, dead_runs: Sequence[str]) -> int:
     """Release the leases that have expired and those of runs that have died; return how many.
 
-    After the last attempt the request fails: a symbol that kills every run must not be retried for ever.
+    After the last attempt the request fails: a symbol that crashes every run must not be retried for ever.
     """
     released = connection.execute(
         text(f"""
@@ -250,6 +256,7 @@ class Settled:
 
 def settled_since(connection: Connection, moment: datetime) -> Settled:
     """Count the requests that have ended since a moment."""
+    # An error of the provider begins with the outcome of its answer.
     query = text("""
         SELECT count(*) FILTER (WHERE last_error IS NULL),
                count(*) FILTER (WHERE last_error ~ '^(not_found|empty):'),
@@ -265,7 +272,7 @@ class Listener:
     Parameters
     ----------
     connection : Connection
-        Each of its statements must be its own transaction.
+        It must commit each statement, as that of `Database.session` does.
     """
 
     def __init__(self, connection: Connection) -> None:

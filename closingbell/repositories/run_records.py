@@ -123,7 +123,7 @@ def _failed(reason: str, step: str = "") -> dict[str, Any]:
 
 
 def runs_to_verify(connection: Connection, since: datetime) -> list[str]:
-    """Return the runs whose records are open, or completed since a moment: the run itself may have ended otherwise."""
+    """Return the runs whose records are open, or completed since a moment: these records may contradict the run."""
     completed = and_(BatchRun.finished_at >= since, BatchRun.status.startswith("completed"))
     query = select(BatchRun.run_id).where(or_(BatchRun.status == RUNNING, completed)).distinct()
     return list(connection.execute(query).scalars())

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 
 from closingbell.arrays import Bools, Dates, Floats, Ints
 from closingbell.calculations.exposure import FactorExposures, PositionExposures
+from closingbell.calculations.money import MONEY_DECIMALS
 from closingbell.calculations.valuation import Snapshots
 from closingbell.repositories.copying import Column, array_cursor, copy_rows
 from closingbell.repositories.database import driver, ensure_year_partitions
@@ -21,8 +22,6 @@ SNAPSHOTS = "portfolio_snapshots"
 PORTFOLIO_EXPOSURES = "factor_exposures"
 POSITION_EXPOSURES = "position_factor_exposures"
 
-CENTS = 2
-
 Number = TypeVar("Number", np.int64, np.float64)
 
 STATUSES = ("complete", "partial")
@@ -30,7 +29,7 @@ STATUSES = ("complete", "partial")
 
 @dataclass(frozen=True)
 class SnapshotNames:
-    """The parts of snapshots that are texts; S sessions of K portfolios, session by session.
+    """The sectors and symbols that snapshots name; S sessions of K portfolios, session by session.
 
     Parameters
     ----------
@@ -63,7 +62,10 @@ def replace_snapshots(
     columns = [
         Column.date("session", np.repeat(sessions, len(portfolio_ids))[started]),
         Column.bigint("portfolio_id", np.tile(portfolio_ids, len(sessions))[started]),
-        *(Column.numeric(name, _rows(values, started), CENTS) for name, values in _cents_of(snapshots).items()),
+        *(
+            Column.numeric(name, _rows(values, started), MONEY_DECIMALS)
+            for name, values in _cents_of(snapshots).items()
+        ),
         *(Column.double(name, _rows(values, started)) for name, values in _ratios_of(snapshots).items()),
         Column.integer("position_count", _rows(snapshots.positions, started)),
         Column.integer("long_count", _rows(snapshots.long_count, started)),
@@ -159,7 +161,7 @@ def add_portfolio_exposures(
         Column.bigint("portfolio_id", np.tile(np.repeat(portfolio_ids, factors), len(sessions))[rows]),
         Column.smallint("factor_id", np.tile(np.arange(factors), count * len(sessions))[rows]),
         Column.double("exposure_value", flat(exposures.value)),
-        Column.rounded("exposure_dollar", flat(exposures.dollar), CENTS),
+        Column.rounded("exposure_dollar", flat(exposures.dollar), MONEY_DECIMALS),
         Column.double("coverage", flat(exposures.coverage)),
         Column.integer("clipped", flat(exposures.clipped)),
     ]
@@ -178,7 +180,7 @@ def add_position_exposures(
         Column.bigint("position_id", position_id[position]),
         Column.smallint("factor_id", factor),
         Column.double("exposure_value", exposures.value[position, session, factor]),
-        Column.rounded("exposure_dollar", dollar[session, position, factor], CENTS),
+        Column.rounded("exposure_dollar", dollar[session, position, factor], MONEY_DECIMALS),
     ]
     return copy_rows(driver(connection), POSITION_EXPOSURES, [columns])
 

@@ -1,4 +1,4 @@
-"""Which rows of a fact table hold the values of N symbols, and the columns they take in an array."""
+"""Select the rows of N symbols from a fact table, and place their values in the columns of an array."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class SymbolColumns:
         self._column_of[symbol_ids] = np.arange(len(symbol_ids))
 
     def locate(self, symbol_ids: Ints) -> tuple[Ints, Bools]:
-        """Return the columns of those R of M selected symbols that have one, shape (R,), and which they are, (M,)."""
+        """Return the columns of the selected symbols that have one, shape (R,), and the mask of these, shape (M,)."""
         columns = self._column_of[symbol_ids]
         requested = columns >= 0
         return columns[requested], requested

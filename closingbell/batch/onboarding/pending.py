@@ -20,7 +20,7 @@ def pending_work(database: Database, connection: Connection) -> tuple[Waiting, l
     Parameters
     ----------
     connection : Connection
-        A transaction, or a connection each of whose statements is a transaction of its own.
+        A transaction, or a connection that commits each statement.
     """
     dead = [run for run in queue.lease_holders(connection) if not database.is_leased(locks.run(run))]
     if queue.release(connection, dead):

@@ -61,7 +61,7 @@ class OnboardingResult:
     Parameters
     ----------
     session : date
-        The session that factors, metrics and snapshots are of.
+        The session of the factors, metrics and snapshots.
     symbols : list of SymbolOutcome
     portfolios : list of int
         Those whose snapshots were written.

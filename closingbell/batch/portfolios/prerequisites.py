@@ -16,7 +16,7 @@ def require_factors(connection: Connection, sessions: Sequence[date]) -> None:
     Raises
     ------
     BatchError
-        If those of a session are missing.
+        If the factors of a session are missing.
     """
     missing = sorted(set(sessions) - factors.sessions_with_estimates(connection, sessions))
     if missing:

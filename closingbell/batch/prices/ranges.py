@@ -9,7 +9,10 @@ from closingbell.market.calendar import SessionCalendar
 from closingbell.market.instruments import Instrument
 
 HISTORY_SESSIONS = 256
-"""How far prices must reach back before the first session: to the end of the year before. A year has up to 254."""
+"""How many sessions before the first one prices must reach back: to the end of the previous year.
+
+A year has up to 254 sessions.
+"""
 
 OVERLAP_SESSIONS = 5
 """Sessions before the range that are fetched again, to notice that the provider has restated its history."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 import numpy as np
@@ -36,8 +36,9 @@ def refresh_prices(
     """
     with database.transaction() as connection:
         instruments = active_shares(connection)
-    report = _refresh(database, calendar, instruments, sessions, shares_from(provider), lock=locks.PRICES)
-    return report.require_majority(len(instruments))
+    fetch = shares_from(provider)
+    fetched, revised = _fetch_and_store(database, calendar, instruments, sessions, fetch, lock=locks.PRICES)
+    return _report(database, instruments, sessions, fetched, revised).require_majority(len(instruments))
 
 
 def refresh_option_prices(
@@ -55,8 +56,9 @@ def refresh_option_prices(
     with database.transaction() as connection:
         contracts = universe.active(connection, [Kind.OPTION])
     needed = Instruments(item for item in contracts if is_incomplete(calendar, item, sessions))
-    report = _refresh(database, calendar, needed, sessions, contracts_from(provider), lock=locks.OPTION_PRICES)
-    return report.require_majority(len(contracts))
+    fetch = contracts_from(provider)
+    fetched, revised = _fetch_and_store(database, calendar, needed, sessions, fetch, lock=locks.OPTION_PRICES)
+    return _report(database, needed, sessions, fetched, revised).require_majority(len(contracts))
 
 
 def onboard_prices(
@@ -73,11 +75,12 @@ def onboard_prices(
     Returns
     -------
     dict of str to Answer
-        Why a symbol failed. One without a single bar has failed too: the provider may know it, but there is nothing to
+        Why a symbol failed. A symbol without any bar has failed too: the provider may know it, but there is nothing to
         follow.
     """
-    sessions = inputs.sessions_since(session)
-    return _onboard(database, inputs.calendar, shares, sessions, shares_from(inputs.provider), lock=locks.PRICES)
+    sessions, fetch = inputs.sessions_since(session), shares_from(inputs.provider)
+    fetched, _ = _fetch_and_store(database, inputs.calendar, shares, sessions, fetch, lock=locks.PRICES)
+    return _failures(shares, fetched)
 
 
 def onboard_option_prices(
@@ -92,37 +95,29 @@ def onboard_option_prices(
     if not needed:
         return {}
     fetch = contracts_from(inputs.provider)
-    return _onboard(database, inputs.calendar, needed, sessions, fetch, lock=locks.OPTION_PRICES)
+    fetched, _ = _fetch_and_store(database, inputs.calendar, needed, sessions, fetch, lock=locks.OPTION_PRICES)
+    return _failures(needed, fetched)
 
 
-def _refresh(
+def _report(
     database: Database,
-    calendar: SessionCalendar,
     instruments: Instruments,
     sessions: Sequence[date],
-    fetch: Fetch,
-    lock: str,
+    fetched: Fetched,
+    revised: Mapping[int, date],
 ) -> StepReport:
-    fetched, revised = _fetch_and_store(database, calendar, instruments, sessions, fetch, lock)
+    """Report on a range of sessions, from the prices that are stored now."""
     with database.transaction() as connection:
         known = prices.read_matrix(connection, np.array(sessions, dtype="datetime64[D]"), instruments.ids, ["close"])
     return report_prices(instruments, sessions, fetched, revised, np.isfinite(known["close"]))
 
 
-def _onboard(
-    database: Database,
-    calendar: SessionCalendar,
-    instruments: Instruments,
-    sessions: Sequence[date],
-    fetch: Fetch,
-    lock: str,
-) -> dict[str, Answer[Bars]]:
-    fetched, _ = _fetch_and_store(database, calendar, instruments, sessions, fetch, lock)
-    bare = (item for item in instruments if item.id in fetched.bars and not len(fetched.bars[item.id].sessions))
+def _failures(instruments: Instruments, fetched: Fetched) -> dict[str, Answer[Bars]]:
+    """Return the failed answers by symbol, and an empty one for each new symbol that has no bar."""
     empty: dict[str, Answer[Bars]] = {
         item.symbol: Answer(Outcome.EMPTY, reason=f"no price since {fetched.known[item.id][0]}")
-        for item in bare
-        if item.history is None
+        for item in instruments
+        if item.history is None and item.id in fetched.bars and not len(fetched.bars[item.id].sessions)
     }
     return fetched.failed | empty
 
@@ -135,7 +130,10 @@ def _fetch_and_store(
     fetch: Fetch,
     lock: str,
 ) -> tuple[Fetched, dict[int, date]]:
-    """Fetch what is needed and store it; return it, and by symbol id since when stored prices have changed."""
+    """Fetch what is needed and store it.
+
+    Returns the fetched bars and, by symbol id, since when stored prices have changed.
+    """
     fetched = fetch_needed(database, calendar, instruments, sessions, fetch)
     with database.transaction(lock=lock) as connection:
         return fetched, store(connection, fetched)

@@ -48,6 +48,7 @@ def report_prices(
     if revised:
         names = {instrument.id: instrument.symbol for instrument in instruments}
         report.notes["revised"] = ", ".join(f"{names[key]} since {day}" for key, day in sorted(revised.items()))
+        # Rows that were computed from the old prices may lie before the range, or after it up to the newest price.
         since, until = min(revised.values()), max(end for _, end in fetched.known.values())
         if until > sessions[-1]:
             report.notes["backfill_again"] = f"{since} to {until}"

@@ -16,21 +16,22 @@ from closingbell.repositories.database import Connection
 
 def store(connection: Connection, fetched: Fetched) -> dict[int, date]:
     """Write bars, actions and adjusted closes; return, by symbol id, since when stored prices have changed."""
-    listed = {key: (bars.actions, bars.source) for key, bars in fetched.bars.items()}
-    changed = prices.record_actions(connection, listed)
+    fetched_actions = {key: (bars.actions, bars.source) for key, bars in fetched.bars.items()}
+    changed = prices.record_actions(connection, fetched_actions)
     actions = prices.read_actions(connection, list(fetched.bars))
     stored = prices.read_series(connection, list(actions))
-    incoming: dict[int, Floats] = {key: bars.close for key, bars in fetched.bars.items()}
-    rederived: dict[int, tuple[Dates, Floats]] = {}
-    for key, of_symbol in actions.items():
+    # Without corporate actions, the adjusted close is the close.
+    adjusted_bars: dict[int, Floats] = {key: bars.close for key, bars in fetched.bars.items()}
+    readjusted: dict[int, tuple[Dates, Floats]] = {}
+    for key, symbol_actions in actions.items():
         bars = fetched.bars[key]
-        days, close, before = _merge(bars, stored.get(key))
-        adjusted = adjusted_close(days, close, of_symbol)
-        differs = np.isfinite(before) & (before != adjusted)
-        rederived[key] = (days[differs], adjusted[differs])
-        incoming[key] = adjusted[np.searchsorted(days, bars.sessions)]
-    prices.upsert_bars(connection, fetched.bars, incoming)
-    prices.update_adjusted(connection, rederived)
+        days, close, stored_adjusted = _merge(bars, stored.get(key))
+        adjusted = adjusted_close(days, close, symbol_actions)
+        differs = np.isfinite(stored_adjusted) & (stored_adjusted != adjusted)
+        readjusted[key] = (days[differs], adjusted[differs])
+        adjusted_bars[key] = adjusted[np.searchsorted(days, bars.sessions)]
+    prices.upsert_bars(connection, fetched.bars, adjusted_bars)
+    prices.update_adjusted(connection, readjusted)
     prices.replace_refused(connection, fetched.refused)
     universe.record_history(connection, fetched.known)
     since = {key: min(days) for key, days in changed.items() if key in stored}

@@ -14,7 +14,7 @@ from closingbell.calculations.money import CENTS, round_cents
 class Lots:
     """P positions of the ledger, ordered by portfolio.
 
-    A lot should be entered on or before its exit and its expiration; one that is not never counts.
+    A lot that is entered after its exit or its expiration never counts.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class Lots:
     entry, exit : datetime64[D] (P,)
         Trade dates; exit NaT while open.
     as_of : datetime64[D] (P,)
-        The date whose share count `quantity` is stated in; it does not include splits with a later ex-date.
+        `quantity` includes the splits with an ex-date up to this date, and no later ones.
     expiration : datetime64[D] (P,)
         Options only, else NaT.
     strike : float64 (P,)

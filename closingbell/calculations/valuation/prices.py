@@ -37,6 +37,7 @@ def bridge_gaps(market: Market, clock: Clock) -> Prices:
     close = np.full((columns + 1, length), np.nan)
     close[:-1] = raw.T
     known = ~np.isnan(close)
+    # How many sessions ago a carried close was traded; 0 for a close of the session itself.
     age = np.zeros(close.shape, dtype=np.int8)
     for back in range(1, min(STALE_SESSIONS, length - 1) + 1):
         usable = known[:, :-back] & ~known[:, back:] & (age[:, back:] == 0)
@@ -44,6 +45,7 @@ def bridge_gaps(market: Market, clock: Clock) -> Prices:
         age[:, back:][usable] = back
     splits = ordered_by(market.splits, market.splits.column, market.splits.ex_date)
     ex = np.searchsorted(market.sessions, splits.ex_date) - (first - lead)
+    # `since` sessions after an ex-date, a close that was carried over more sessions is from before the split.
     for since in range(STALE_SESSIONS):
         inside = np.flatnonzero((ex + since >= 0) & (ex + since < length))
         crossed = inside[age[splits.column[inside], ex[inside] + since] > since]

@@ -79,7 +79,7 @@ class CellReader:
 
 @dataclass(frozen=True)
 class NumberRule:
-    """What a number must be like.
+    """What a number must fulfil, and the error for each rule that it breaks.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ class NumberRule:
         return cls(code, code, code, code, code, places, largest, sign)
 
     def allows_sign_of(self, number: Decimal) -> bool:
-        """Return whether the number's sign, or its being zero, is allowed."""
+        """Return whether the rule allows the number's sign; zero counts as a sign of its own."""
         if not number:
             return self.sign == "nonnegative"
         return number > 0 or self.sign == "nonzero"
@@ -151,7 +151,7 @@ def read_number(text: str, rule: NumberRule) -> Decimal:
     number = _decimal(text, rule)
     if not rule.allows_sign_of(number):
         raise BadCell(rule.wrong_sign)
-    # Compared before `quantize` writes out the digits, whose number an exponent can make arbitrarily large.
+    # Checked before `quantize`, which writes out every digit: a large exponent stands for any number of them.
     if number.copy_abs() > rule.largest:
         raise BadCell(rule.too_large, f"the number is too large: at most {rule.largest:,f}")
     reduced = number.normalize(_EXACT)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date
 
@@ -65,20 +64,23 @@ class _Errors:
 
     def __init__(self) -> None:
         self.details: list[Detail] = []
-        self._counts: Counter[bool] = Counter()
+        self._malformed_rows = 0
+        self._bad_cells = 0
 
     def add(self, details: Sequence[Detail]) -> None:
         self.details += details[: MAX_DETAILS - len(self.details)]
-        self._counts.update(detail.code is Code.MALFORMED for detail in details)
+        malformed = sum(detail.code is Code.MALFORMED for detail in details)
+        self._malformed_rows += malformed
+        self._bad_cells += len(details) - malformed
 
     def reject(self) -> None:
         """Raise `RejectedError` if there are errors; a file with a row of another length is malformed."""
         if not self.details:
             return
         counts = []
-        if rows := self._counts[True]:
+        if rows := self._malformed_rows:
             counts.append(f"{rows} {'rows are' if rows > 1 else 'row is'} not as long as the header")
-        if cells := self._counts[False]:
+        if cells := self._bad_cells:
             counts.append(f"{cells} {'cells are' if cells > 1 else 'cell is'} wrong")
         first = self.details[0]
         place = f"line {first.row}" if first.column is None else f"line {first.row}, {first.column}"

@@ -26,17 +26,17 @@ def read_records(content: bytes) -> Iterator[Record]:
     lines = _Lines(text)
     reader = csv.reader(lines, delimiter=_delimiter(text), strict=True)
     while True:
-        lines.at_start = True
+        lines.between_records = True
         try:
             fields = next(reader, None)
         except csv.Error as error:
-            detail = Detail(lines.began, None, Code.MALFORMED, str(error))
-            raise RejectedError(Code.MALFORMED, f"line {lines.began}: {error}", [detail]) from error
+            detail = Detail(lines.record_line, None, Code.MALFORMED, str(error))
+            raise RejectedError(Code.MALFORMED, f"line {lines.record_line}: {error}", [detail]) from error
         if fields is None:
             return
         # Spreadsheets export rows of empty cells below a table.
         if any(field.strip() for field in fields):
-            yield lines.began, fields
+            yield lines.record_line, fields
 
 
 def _decoded(content: bytes) -> str:
@@ -56,23 +56,30 @@ class _Lines:
 
     Such a line within a quoted cell belongs to the cell. The reader must not see comments, since a quote in one would
     open a cell.
+
+    Attributes
+    ----------
+    between_records : bool
+        Whether the next line begins a record, unless it is a comment or blank.
+    record_line : int
+        Number of the line on which the current record begins.
     """
 
     def __init__(self, text: str) -> None:
         # Splits at LF, CRLF and CR only, not at the other line ends of Unicode.
         self._lines = enumerate(io.StringIO(text, newline=""), start=1)
-        self.at_start = True
-        self.began = 0
+        self.between_records = True
+        self.record_line = 0
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
         for number, line in self._lines:
-            if self.at_start:
+            if self.between_records:
                 if not line.strip() or line.lstrip().startswith("#"):
                     continue
-                self.began, self.at_start = number, False
+                self.record_line, self.between_records = number, False
             return line
         raise StopIteration
 

@@ -9,7 +9,7 @@ DEMO_STOCKS = (
 DEMO_FUNDS = ("SPY", "TLT", "MTUM", "VTV", "VUG", "IWM", "QUAL", "USMV")
 
 MARKET = "SPY"
-"""The fund whose sessions are those of the data, and against which betas are measured."""
+"""The fund that defines the sessions of the data, and that betas are measured against."""
 
 
 def is_known(symbol: str) -> bool:

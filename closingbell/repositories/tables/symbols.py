@@ -68,7 +68,7 @@ class MarketDataCache(Table):
 
 
 class RefusedBar(Table):
-    """Bars and actions of a provider that cannot be true, with the reason; they explain gaps in the prices."""
+    """Bars and actions of a provider that cannot be correct, with the reason; they explain gaps in the prices."""
 
     __tablename__ = "refused_bars"
 
