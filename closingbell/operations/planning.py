@@ -39,13 +39,14 @@ def incomplete_sessions(
     list of date
         Every session since the last complete one, and incomplete ones among the last `HEALING_SESSIONS`. Only the
         target when nothing has been materialized yet: how far back an install begins is for its operator to decide.
+        An asset without any session is new, and alone makes no session older than these incomplete.
     """
     by_asset = [{session for session in sessions if session <= target} for sessions in materialized.values()]
     started, complete = set.union(*by_asset), set.intersection(*by_asset)
     if not started:
         return [target]
     first = min(started)
-    last_complete = max(complete, default=first)
+    last_complete = max(set.intersection(*filter(None, by_asset)), default=first)
     since = max(first, min(last_complete, calendar.offset(target, 1 - HEALING_SESSIONS)))
     return [session for session in calendar.sessions(since, target) if session not in complete]
 

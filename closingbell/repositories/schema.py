@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 
 from alembic import command
@@ -23,25 +24,42 @@ def _configuration() -> Config:
     return config
 
 
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_configuration())
+
+
 def upgrade(database: Database) -> None:
-    """Upgrade the tables to the newest revision; several processes may call this at once."""
+    """Upgrade the tables to the newest revision; several processes may call this at once.
+
+    Raises
+    ------
+    DatabaseError
+        If a newer version of the product has upgraded them.
+    """
     config = _configuration()
     with database.transaction(lock=locks.MIGRATIONS) as connection:
         config.attributes["connection"] = connection
+        revision = MigrationContext.configure(connection).get_current_revision()
+        if revision not in {None, *(script.revision for script in _scripts().walk_revisions())}:
+            raise DatabaseError(
+                f"the tables are of revision {revision}, which this version does not know",
+                "Use the version or the branch that upgraded them, or another database",
+            )
         command.upgrade(config, "head")
 
 
 def add_revision(database: Database, message: str) -> None:
     """Write a migration file that changes the database's tables into those of the models."""
     config = _configuration()
+    number = int(_scripts().get_current_head() or 0) + 1
     with database.transaction() as connection:
         config.attributes["connection"] = connection
-        command.revision(config, message=message, autogenerate=True)
+        command.revision(config, message=message, autogenerate=True, rev_id=f"{number:04d}")
 
 
 def require_current(connection: Connection) -> None:
     """Raise `DatabaseError` unless the tables are at the newest revision."""
-    newest = ScriptDirectory.from_config(_configuration()).get_current_head()
+    newest = _scripts().get_current_head()
     if MigrationContext.configure(connection).get_current_revision() != newest:
         raise not_initialised()
 
@@ -59,4 +77,4 @@ def differences(connection: Connection) -> list[object]:
 
 def is_ours(name: str | None, kind: str, parents: object) -> bool:  # noqa: ARG001 - Alembic's signature
     """Return whether Alembic manages an object: all but the yearly partitions, which are created with the data."""
-    return kind != "table" or not any(str(name).startswith(f"{table}_") for table in PARTITIONED_BY_YEAR)
+    return kind != "table" or not any(re.fullmatch(rf"{table}_\d{{4}}", str(name)) for table in PARTITIONED_BY_YEAR)

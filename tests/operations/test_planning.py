@@ -45,6 +45,11 @@ def test_an_incomplete_session_is_retried_for_a_quarter_and_then_left_to_the_ope
     assert incomplete_sessions(nyse(), TARGET, {"prices": set(SESSIONS) - {recent, old}}) == [recent]
 
 
+def test_a_new_asset_does_not_make_the_batch_compute_all_sessions_again() -> None:
+    requested = incomplete_sessions(nyse(), TARGET, {"prices": set(SESSIONS[:-1]), "new": set()})
+    assert requested == SESSIONS[-HEALING_SESSIONS:]
+
+
 def test_no_session_before_the_first_one_is_requested() -> None:
     assert incomplete_sessions(nyse(), TARGET, {"prices": set(SESSIONS[-5:-1])}) == [TARGET]
 

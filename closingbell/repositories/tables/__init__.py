@@ -8,7 +8,7 @@ Money and quantities are NUMERIC, statistics double precision, and unknown is NU
 it was written, so that computing a partition twice leaves the same rows.
 """
 
-from closingbell.repositories.tables.base import PARTITIONED_BY_YEAR, QUALITY_FLAGS, Table
+from closingbell.repositories.tables.base import QUALITY_FLAGS, Table
 from closingbell.repositories.tables.operations import ApiRequest, BatchRun, DailyMetric
 from closingbell.repositories.tables.portfolios import (
     EquityChange,
@@ -63,3 +63,8 @@ __all__ = [
     "Table",
     "Upload",
 ]
+
+PARTITIONED_BY_YEAR = tuple(
+    table.name for table in Table.metadata.sorted_tables if table.dialect_options["postgresql"]["partition_by"]
+)
+"""The fact tables whose rows are stored in yearly partitions."""

@@ -23,12 +23,6 @@ MONEY = Numeric(20, 2)
 STATEMENT_LINE = Numeric(24, 4)
 
 QUALITY_FLAGS = ("full_history", "limited_history", "insufficient_history", "proxy")
-PARTITIONED_BY_YEAR = (
-    "market_data_cache",
-    "symbol_factor_exposures",
-    "factor_exposures",
-    "position_factor_exposures",
-)
 
 
 class Table(DeclarativeBase):
