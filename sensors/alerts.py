@@ -40,9 +40,7 @@ def alerts(
     delivered = alert_channel.send([alert for alert in current if alert.key not in sent])
     remembered = {key: at for key, at in sent.items() if datetime.fromisoformat(at) > moment - 2 * MEMORY}
     context.update_cursor(json.dumps(remembered | {alert.key: moment.isoformat() for alert in delivered}))
-    return dg.SkipReason(
-        f"sent {len(delivered)} of {len(current)} alerts; the others were sent before or failed"
-    )
+    return dg.SkipReason(f"sent {len(delivered)} of {len(current)} alerts; the others were sent before or are retried")
 
 
 def _current_alerts(reader: JobReader, connection: Connection, market: Market, moment: datetime) -> Iterator[Alert]:
