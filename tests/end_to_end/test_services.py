@@ -191,8 +191,8 @@ def test_new_symbols_shared_by_thirty_two_uploads_at_once_are_onboarded_once_eac
         with ThreadPoolExecutor(32) as pool:
             keys = list(pool.map(upload_one, range(32)))
         assert await_settled(client, keys) == {"completed"}
-    attempts = "SELECT symbol, attempts FROM symbol_universe WHERE symbol = ANY(:shared)"
-    assert dict(rows(database, attempts, shared=list(shared))) == dict.fromkeys(shared, 1)
+    query = "SELECT symbol, attempts FROM symbol_universe WHERE symbol = ANY(:shared)"
+    assert dict(rows(database, query, shared=list(shared))) == dict.fromkeys(shared, 1)
 
 
 @pytest.mark.parametrize("victim", ["dagster-daemon", "spawn_main"])
@@ -236,8 +236,8 @@ def test_a_run_that_is_queued_while_the_daemon_is_dead_is_launched_once(services
     run = services.ask(query, id=run_id)["runOrError"]
     assert run["status"] == "SUCCESS"
     assert run["eventConnection"]["events"].count({"__typename": "RunStartingEvent"}) == 1
-    records = "SELECT run_id, status FROM batch_run_history WHERE session = '2022-05-31' AND job_type = 'symbol_batch'"
-    assert rows(services.install.database, records) == [(run_id, "completed")]
+    query = "SELECT run_id, status FROM batch_run_history WHERE session = '2022-05-31' AND job_type = 'symbol_batch'"
+    assert rows(services.install.database, query) == [(run_id, "completed")]
 
 
 def test_a_port_that_is_taken_is_named_with_its_setting(services: Services) -> None:

@@ -39,7 +39,7 @@ def at(day: date, hour: int, minute: int = 0) -> datetime:
 
 def tick(plant: Plant, job: JobType, moment: datetime) -> list[dg.RunRequest]:
     """Evaluate a schedule of the definitions at a moment; return its requests."""
-    schedule = next(known for known in defs.schedules or () if known.job_name == job.value)  # type: ignore[union-attr]
+    schedule = next(item for item in defs.schedules or () if item.job_name == job.value)  # type: ignore[union-attr]
     assert isinstance(schedule, dg.ScheduleDefinition)
     resources = {"market": Market(), "warehouse": Warehouse()}
     with dg.build_schedule_context(
