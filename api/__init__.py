@@ -1,1 +1,1 @@
-"""The HTTP API: routes declare paths and schemas, `closingbell` answers."""
+"""The HTTP API: routes declare paths and schemas and call `closingbell`."""

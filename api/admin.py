@@ -48,7 +48,7 @@ class Started(BaseModel):
 
 
 class StepOut(Answer):
-    """A step of a job and whether it is done; then with its duration."""
+    """A step of a job, and its duration once it is done."""
 
     phase: str
     done: bool
@@ -71,7 +71,7 @@ class Job(Answer):
 
 
 class Steps(Answer):
-    """How far a job is."""
+    """The progress of a job."""
 
     phases: list[StepOut]
     percent: int
@@ -82,7 +82,7 @@ class RunningJob(Steps, Job):
 
 
 class Current(BaseModel):
-    """The running jobs; `idle` if there are none."""
+    """The jobs that are queued or running; `idle` if there are none."""
 
     status: Literal["idle", "running"]
     jobs: list[RunningJob]
@@ -124,7 +124,7 @@ def freshness(plant: Plant) -> Freshness:
     responses=refusals(HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 def start_job(request: JobRequest, plant: Plant) -> Started:
-    """Start a job; one of each type runs at a time."""
+    """Start a job; only one job of each type runs at a time."""
     settings = load_settings()
     job = require_available(request.job_type, settings.mode)
     sessions = plant.sessions_of(

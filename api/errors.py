@@ -20,11 +20,11 @@ from closingbell.operations.jobs import JobRunningError
 logger = logging.getLogger("closingbell.api")
 
 STATUSES = {"ERR_PORT_001": HTTPStatus.CONFLICT, "ERR_CSV_001": HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
-"""By code of a refused upload; other codes are 422."""
+"""The HTTP status by the code of a refused upload; every other code is 422."""
 
 
 class Detail(BaseModel):
-    """One error: with its row in an uploaded file, with its field in a form."""
+    """One error, with the row and column of an uploaded file or the field of a form."""
 
     row: int | None = Field(description="Line of the file; the header is line 1")
     column: str | None
@@ -52,7 +52,7 @@ class Problem(BaseModel):
 
 
 def refusals(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI description of the errors that a route answers with."""
+    """Return the OpenAPI description of the error statuses of a route."""
     return {int(status): {"description": status.phrase, "model": Problem} for status in statuses}
 
 
@@ -119,7 +119,7 @@ def _http(_request: Request, error: Exception) -> JSONResponse:
 
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    # The path has the key of a portfolio, not its holdings.
+    # The path may be logged: it contains the key of a portfolio, but no holdings.
     logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "ERR_INTERNAL", "the server failed; its log has the reason")
 

@@ -1,4 +1,4 @@
-"""Health of the process: it is alive, and it can answer."""
+"""Health of the process: whether it runs, and whether it can read the tables."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ router = APIRouter(prefix="/health", tags=["health"])
 
 
 class Alive(BaseModel):
-    """The process answers."""
+    """The process runs."""
 
     status: str = "alive"
 
 
 class Ready(BaseModel):
-    """The process can answer; `mode` is where it reads from."""
+    """The process can read the tables; `mode` says where it reads from."""
 
     status: str = "ready"
     mode: str
@@ -31,6 +31,6 @@ def live() -> Alive:
 
 @router.get("/ready")
 def ready(plant: Plant) -> Ready:
-    """Answer once the tables can be read; until then with 503."""
+    """Return 200 once the tables can be read, and 503 until then."""
     plant.require_ready()
     return Ready(mode="db_fallback")

@@ -1,4 +1,4 @@
-"""Limit request bodies while they stream in; a declared length is not relied on."""
+"""Limit the size of request bodies as they are read, since a declared length may be wrong or missing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FORM_BYTES = 64 * 1024
 
 
 class TooLargeError(RejectedError, HTTPException):
-    """The body is too large. FastAPI passes on an `HTTPException` that is raised while it parses a body."""
+    """The body is too large. It is an `HTTPException`, since FastAPI replaces any other error of parsing a body."""
 
     def __init__(self) -> None:
         RejectedError.__init__(self, Code.FILE_TOO_LARGE, f"the file is larger than {MAX_BYTES // 1024**2} MB")
@@ -28,7 +28,7 @@ class BodyLimit:
     ----------
     app : ASGIApp
     most : int
-        Bytes.
+        Size of the largest body, in bytes.
     """
 
     def __init__(self, app: ASGIApp, most: int = MAX_BYTES + FORM_BYTES) -> None:

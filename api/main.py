@@ -27,8 +27,8 @@ app = FastAPIOffline(
     lifespan=warmed,
     title="Closing Bell",
     version="1",
-    description="Upload portfolios and read what the nightly batch materialized. Money is a decimal string, unknown is "
-    "null, and every valuation has its session (`as_of`) and its coverage.",
+    description="Upload portfolios and read what the nightly batch materialized. Amounts of money are decimal "
+    "strings, unknown values are null, and every valuation has its session (`as_of`) and its coverage.",
 )
 for module in (health, onboarding, portfolios, positions, admin):
     app.include_router(module.router)

@@ -23,7 +23,7 @@ router = APIRouter(prefix="/api/v1/onboarding", tags=["onboarding"])
 
 
 class PhaseOut(Answer):
-    """A phase of the work, and how many of its items are done."""
+    """A phase of the onboarding, and how many of its items are done."""
 
     phase: str
     done: int
@@ -38,7 +38,7 @@ class FailedSymbol(Answer):
 
 
 class OnboardingStatus(Answer):
-    """How far the plant is with a portfolio. The status is completed only if the snapshot is complete."""
+    """The progress of a portfolio. The status is completed only if the snapshot is complete."""
 
     portfolio_id: int
     status: OnboardingState
@@ -46,7 +46,7 @@ class OnboardingStatus(Answer):
     percent: int
     phases: list[PhaseOut]
     known: list[str] = Field(description="Symbols that the plant follows")
-    pending: list[str] = Field(description="Symbols that are being onboarded; the snapshot lacks them until then")
+    pending: list[str] = Field(description="Symbols that are being onboarded; the snapshot does not include them yet")
     private: list[str] = Field(description="Assets without a market price")
     failed: list[FailedSymbol]
     snapshot: Valuation | None
@@ -95,7 +95,7 @@ def sent_upload(
     file: Annotated[UploadFile | None, File(description="CSV, see /onboarding/csv-template")] = None,
     idempotency_key: Annotated[str | None, Header(max_length=255)] = None,
 ) -> Upload:
-    """Return the upload that a request has sent."""
+    """Return the upload that the request contains."""
     form = UploadForm(portfolio_name, account_name, account_type, equity_balance, inception_date)
     content = None if file is None else file.file.read(MAX_BYTES + 1)
     return read_upload(form, content, idempotency_key, today=today)
@@ -142,5 +142,5 @@ def csv_template() -> Response:
 
 @router.get("/status/{portfolio_id}", responses=refusals(HTTPStatus.NOT_FOUND))
 def status(portfolio_id: int, portfolios: Portfolios) -> OnboardingStatus:
-    """Return how far the plant is with a portfolio."""
+    """Return the progress of a portfolio."""
     return OnboardingStatus.model_validate(portfolios.progress(portfolio_id, load_settings().mode))

@@ -17,7 +17,7 @@ router = APIRouter(prefix="/api/v1/portfolios", tags=["portfolios"])
 
 
 class PortfolioOut(Answer):
-    """A portfolio with its latest snapshot, which has its session and coverage."""
+    """A portfolio with its latest snapshot."""
 
     id: int
     name: str
@@ -39,7 +39,7 @@ class PortfolioPage(Answer):
 
 
 class PortfolioChange(BaseModel):
-    """What to change; omitted fields stay."""
+    """What to change; omitted fields keep their values."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -81,6 +81,6 @@ def delete_portfolio(portfolio_id: int, own: Own) -> None:
 
 @router.post("/{portfolio_id}/calculate", responses=refusals(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE))
 def calculate(portfolio_id: int, own: Own, portfolios: Portfolios) -> PortfolioOut:
-    """Calculate the portfolio's snapshots again, now."""
+    """Calculate the portfolio's snapshots again at once, without waiting for the nightly batch."""
     own.calculate(portfolio_id)
     return PortfolioOut.model_validate(portfolios.portfolio(portfolio_id))

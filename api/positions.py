@@ -47,11 +47,11 @@ class PositionOut(Answer):
     value: Decimal | None
     unrealized_pnl: Decimal | None
     realized_pnl: Decimal | None
-    suggestions: list[str] = Field(description="Known tickers that may be meant by an unknown one")
+    suggestions: list[str] = Field(description="Known tickers that may replace an unknown one")
 
 
 class PositionPage(Answer):
-    """Some positions, with session and coverage of the snapshot that values them."""
+    """Some positions, with the session and the coverage of the snapshot that values them."""
 
     as_of: date | None
     coverage: float | None
@@ -60,7 +60,7 @@ class PositionPage(Answer):
 
 
 class PositionChange(BaseModel):
-    """What to change, by the rules of the uploaded file; omitted fields stay, null empties an optional field."""
+    """What to change, by the rules of the uploaded file; omitted fields keep their values, null clears one."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -75,7 +75,7 @@ class PositionChange(BaseModel):
 
 
 class Closing(BaseModel):
-    """How a position was closed; without a quantity, all of it."""
+    """How a position was closed; without a quantity, all its units."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -85,7 +85,7 @@ class Closing(BaseModel):
 
 
 class Closed(BaseModel):
-    """The closed lot; a new one if some units stay open."""
+    """The closed lot, which is a new one if some units stay open."""
 
     position_id: int
 
@@ -119,7 +119,7 @@ def change_position(
     portfolios: Portfolios,
     today: Today,
 ) -> PositionOut:
-    """Change a position. Editing an unknown ticker into another one counts towards an alias for it."""
+    """Change a position. A correction of an unknown ticker counts towards an alias."""
     position.edit(change.model_dump(exclude_unset=True), today=today)
     return PositionOut.model_validate(portfolios.position(portfolio_id, position_id))
 

@@ -1,4 +1,4 @@
-"""Count answered requests and their time for the plant's daily figures."""
+"""Record answered requests and their durations for the plant's daily figures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_KEPT = 10_000
 
 
 class RequestLog:
-    """Collects answered requests and stores them a few seconds later, so that no request waits for it.
+    """Collects answered requests and stores them a few seconds later, so that no request waits for the database.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class RequestLog:
         """Pass the request on and measure its time."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-            self.flush()
+            self.flush()  # the lifespan has ended: the application stops
             return
         status, began = 500, perf_counter()
 

@@ -1,10 +1,10 @@
 """Asset checks: what must be true of the tables.
 
-Within a run a check covers the sessions of that run; started by itself, the latest year. The standing checks are about
-the latest sessions, and run every evening.
+A check that runs with a batch covers the sessions of the run; one that is started alone covers the latest year. The
+standing checks cover the latest sessions and run every weekday evening.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any
 
@@ -19,6 +19,7 @@ from closingbell.operations.freshness import Level, level_of, sessions_behind
 from closingbell.operations.jobs import JobType
 from closingbell.operations.planning import HEALING_SESSIONS
 from closingbell.repositories import inspection, run_records
+from closingbell.repositories.database import Connection
 from closingbell.repositories.inspection import Finding
 from resources import Market, Warehouse
 from resources.jobs import JobReader
@@ -51,24 +52,32 @@ def _result(
     return dg.AssetCheckResult(passed=not findings, severity=severity, metadata=metadata)
 
 
+def _inspect(
+    context: dg.AssetCheckExecutionContext,
+    warehouse: Warehouse,
+    market: Market,
+    inspector: Callable[[Connection, Sequence[date]], list[Finding]],
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
+) -> dg.AssetCheckResult:
+    """Return the findings of an inspection on the sessions that the run covers."""
+    sessions = _sessions(context, market)
+    with warehouse.open().transaction() as connection:
+        findings = inspector(connection, sessions)
+    return _result(findings, len(sessions), severity)
+
+
 @dg.asset_check(asset=prices)
 def sessions_complete(
     context: dg.AssetCheckExecutionContext, warehouse: Warehouse, market: Market
 ) -> dg.AssetCheckResult:
     """Every active symbol has a bar on every session since its first one, and on no other day."""
-    sessions = _sessions(context, market)
-    with warehouse.open().transaction() as connection:
-        findings = inspection.session_gaps(connection, sessions)
-    return _result(findings, len(sessions), dg.AssetCheckSeverity.WARN)
+    return _inspect(context, warehouse, market, inspection.session_gaps, dg.AssetCheckSeverity.WARN)
 
 
 @dg.asset_check(asset=prices)
 def prices_sane(context: dg.AssetCheckExecutionContext, warehouse: Warehouse, market: Market) -> dg.AssetCheckResult:
     """No bar contradicts itself, and no adjusted close moves by more than half in a day."""
-    sessions = _sessions(context, market)
-    with warehouse.open().transaction() as connection:
-        findings = inspection.suspicious_prices(connection, sessions)
-    return _result(findings, len(sessions), dg.AssetCheckSeverity.WARN)
+    return _inspect(context, warehouse, market, inspection.suspicious_prices, dg.AssetCheckSeverity.WARN)
 
 
 @dg.asset_check(asset=symbol_factors, blocking=True)
@@ -76,19 +85,13 @@ def factors_present(
     context: dg.AssetCheckExecutionContext, warehouse: Warehouse, market: Market
 ) -> dg.AssetCheckResult:
     """Every active stock and fund has a row for every factor on every session that has been computed."""
-    sessions = _sessions(context, market)
-    with warehouse.open().transaction() as connection:
-        findings = inspection.missing_factors(connection, sessions)
-    return _result(findings, len(sessions))
+    return _inspect(context, warehouse, market, inspection.missing_factors)
 
 
 @dg.asset_check(asset=portfolio_snapshots, blocking=True)
 def nav_adds_up(context: dg.AssetCheckExecutionContext, warehouse: Warehouse, market: Market) -> dg.AssetCheckResult:
     """NAV = cash + long + short, to the cent, for every snapshot."""
-    sessions = _sessions(context, market)
-    with warehouse.open().transaction() as connection:
-        findings = inspection.broken_identities(connection, sessions)
-    return _result(findings, len(sessions))
+    return _inspect(context, warehouse, market, inspection.broken_identities)
 
 
 def _freshness_check(step: Step) -> dg.AssetChecksDefinition:

@@ -11,6 +11,6 @@ from resources import Market, Warehouse
 def company_profiles(context: dg.AssetExecutionContext, warehouse: Warehouse, market: Market) -> Materialized:
     """Name, sector, size and the provider's own beta of every stock and fund.
 
-    Providers only know the present, so only the latest session is fetched. A past session keeps what was known then.
+    Providers have today's profiles only, so they are fetched for the latest session and no other.
     """
     return run_step(context, warehouse, market)

@@ -24,9 +24,9 @@ MAX_DELETED = 1_000
 def _daily(
     context: dg.OpExecutionContext, warehouse: Warehouse, job: JobType, work: Callable[[Connection, date], int]
 ) -> None:
-    """Do a job of one transaction for the day that it was started for."""
-    given = context.run.tags.get(DAY_TAG)
-    day = date.fromisoformat(given) if given else runtime.planning_now().astimezone(NEW_YORK).date()
+    """Do the work of a job in one transaction, for the day of the schedule's tick, or else for today."""
+    tag = context.run.tags.get(DAY_TAG)
+    day = date.fromisoformat(tag) if tag else runtime.planning_now().astimezone(NEW_YORK).date()
 
     def in_transaction() -> tuple[int, dict[str, str]]:
         with warehouse.open().transaction() as connection:
@@ -37,7 +37,7 @@ def _daily(
 
 @dg.op(pool=JobType.FEEDBACK_LEARNING.value)
 def derive_aliases(context: dg.OpExecutionContext, warehouse: Warehouse) -> None:
-    """Derive which tickers users mean by others: a correction that three portfolios agree on becomes an alias."""
+    """Derive aliases of tickers: a correction that three portfolios agree on becomes one."""
     _daily(context, warehouse, JobType.FEEDBACK_LEARNING, lambda connection, _day: aliases.derive_aliases(connection))
 
 
@@ -57,12 +57,12 @@ def record_metrics(context: dg.OpExecutionContext, warehouse: Warehouse) -> None
 def _delete_old_runs(instance: dg.DagsterInstance, now: datetime) -> int:
     """Delete old runs that hold no materialization; return how many. Dagster's own retention covers ticks only.
 
-    The runs of the batches stay: with a run Dagster deletes its events, and with those the record that its partitions
-    are materialized.
+    The runs of the batches stay: Dagster deletes the events of a run with it, and these record which partitions are
+    materialized.
     """
     jobs = (JobType.FEEDBACK_LEARNING.value, JobType.ADMIN_METRICS.value, STANDING_CHECKS_JOB)
     filters = [dg.RunsFilter(job_name=job, created_before=now - RUNS_KEPT) for job in jobs]
-    old = [run for each in filters for run in instance.get_runs(each, limit=MAX_DELETED)]
+    old = [run for one_job in filters for run in instance.get_runs(one_job, limit=MAX_DELETED)]
     for run in old:
         instance.delete_run(run.run_id)
     return len(old)

@@ -15,7 +15,7 @@ from closingbell.operations.mode import Mode
 _STANDING = dg.AssetSelection.checks(*STANDING_CHECKS)
 
 BATCH_JOBS: list[Any] = [
-    # The standing checks are about the latest session, whichever sessions a batch works on.
+    # Without the standing checks: they cover the latest session, whichever sessions a batch computes.
     dg.define_asset_job(
         job.value,
         selection=dg.AssetSelection.assets(*step_names(job)) - _STANDING,

@@ -1,4 +1,4 @@
-"""What people see of a materialization in the Dagster UI."""
+"""What the Dagster UI shows of a materialization."""
 
 from __future__ import annotations
 

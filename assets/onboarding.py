@@ -1,4 +1,4 @@
-"""Instant onboarding: a job of its own, since it must not wait behind a batch, nor mark a session as materialized."""
+"""Instant onboarding: a separate job, so that it neither waits behind a batch nor marks sessions as materialized."""
 
 import dagster as dg
 
@@ -14,7 +14,7 @@ from resources import Market, Warehouse
 def onboard_requested(
     context: dg.OpExecutionContext | dg.AssetExecutionContext, warehouse: Warehouse, market: Market
 ) -> OnboardingResult:
-    """Onboard every requested symbol; each is shown as an observation of its prices."""
+    """Onboard the requested symbols, and log each as an observation of its prices."""
     onboarding = Onboarding(
         warehouse.open(), market.provider(), market.calendar(), market.latest_session(), context.run.run_id
     )
@@ -47,7 +47,7 @@ def onboard(context: dg.OpExecutionContext, warehouse: Warehouse, market: Market
     recorded(context, warehouse, JobType.SYMBOL_ONBOARDING, day, work)
 
 
-# A user waits for it: it goes before everything else in the queue.
+# A user waits for this job, so it precedes all others in the queue.
 @dg.job(executor_def=dg.in_process_executor, tags={"dagster/priority": "10"})
 def symbol_onboarding() -> None:
     """Onboards the symbols of new portfolios as they are uploaded."""

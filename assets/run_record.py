@@ -1,4 +1,4 @@
-"""How jobs that work on a day, not on sessions, keep their run record."""
+"""The run record of jobs that work on a day, not on sessions."""
 
 from collections.abc import Callable, Mapping
 from datetime import date
@@ -21,12 +21,12 @@ def recorded(
     day: date,
     work: Callable[[], tuple[int, Mapping[str, str]]],
 ) -> None:
-    """Do the work and keep its run record.
+    """Do the work of a job, and write its run record.
 
     Parameters
     ----------
     work : callable
-        Returns the number of its items, and the reasons why some of them failed.
+        Returns how many items it has processed, and the reason for each item that failed.
     """
     database, record = warehouse.open(), RunRecord(job, [day], context.run.run_id)
     began = monotonic()

@@ -38,12 +38,12 @@ Materialized = dg.MaterializeResult[Any]
 def step_asset(
     *, code_version: str, deps: Sequence[dg.AssetsDefinition] = ()
 ) -> Callable[[Callable[..., Materialized]], dg.AssetsDefinition]:
-    """Declare a function as the asset of the step that has its name; runs of one job type take turns in its pool.
+    """Declare a function as the asset of the step with its name; in its pool, runs of one job type take turns.
 
     Parameters
     ----------
     code_version : str
-        To be changed when the same inputs give other rows, so that Dagster shows older partitions as stale.
+        Change it when the same inputs give other rows; Dagster then shows older partitions as stale.
     deps : sequence of AssetsDefinition
         The assets whose tables the step reads.
     """
@@ -74,7 +74,7 @@ def run_step(context: dg.AssetExecutionContext, warehouse: Warehouse, market: Ma
     Raises
     ------
     dagster.Failure
-        If the step fails; not to be retried when a setting is wrong or a session has not closed yet.
+        If the step fails. It is not retried if the failure is permanent, as when a session has not closed yet.
     """
     step = step_named(context.asset_key.to_user_string())
     sessions = [date.fromisoformat(key) for key in context.partition_keys]

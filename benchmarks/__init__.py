@@ -1,1 +1,1 @@
-"""How fast the plant is: `make bench` prints one table of comparisons, each measured in the same run."""
+"""Speed and memory of the plant: `make bench` prints one table of comparisons, each measured within one run."""

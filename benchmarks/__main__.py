@@ -26,6 +26,8 @@ from closingbell.repositories import schema
 from closingbell.repositories.database import Database
 
 MEMORY_LIMIT = 2048
+"""In MiB, for each scenario."""
+
 SCENARIOS: dict[str, Callable[[Database], list[Row]]] = {
     "a": one_session,
     "b": one_year,

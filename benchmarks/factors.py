@@ -189,7 +189,7 @@ def one_year(database: Database) -> list[Row]:
         count = connection.execute(text(f"SELECT count(*) FROM {TABLE}")).scalar_one()
         report(f"(b) a bare COPY of the same {count:,} rows")
         bare = _timed_copy(database, rows, f"CREATE TABLE bare AS SELECT * FROM {TABLE} WITH NO DATA")
-        alike = _timed_copy(database, rows, f"CREATE TABLE bare (LIKE {TABLE} INCLUDING ALL)")
+        keyed = _timed_copy(database, rows, f"CREATE TABLE bare (LIKE {TABLE} INCLUDING ALL)")
     what = f"factors of {SYMBOLS:,} symbols on {YEAR} sessions, {count:,} rows: calculation and writes"
     return [
         Row(
@@ -200,7 +200,7 @@ def one_year(database: Database) -> list[Row]:
             ratio=f"{seconds / baseline:.2f} x as long",
             targets={"at most 3 x": seconds <= 3 * baseline},
         )
-        for table, baseline in (("without keys", bare), ("with the same key", alike))
+        for table, baseline in (("without keys", bare), ("with the same key", keyed))
     ]
 
 

@@ -28,19 +28,16 @@ from closingbell.accounts import OwnPortfolios, Upload
 from closingbell.batch.onboarding import Onboarding
 from closingbell.ledger.uploads import PortfolioForm, read_positions
 from closingbell.market.instruments import Kind
-from closingbell.providers.demo import DemoProvider
+from closingbell.providers.demo import DEMO_STOCKS, DemoProvider
 from closingbell.repositories import locks, queue, universe
 from closingbell.repositories.database import Database
 from closingbell.repositories.queue import SymbolRequest
 
-KNOWN = (
-    *("AAPL", "AMD", "BAC", "BBY", "CVX", "GE", "HD", "JNJ", "JPM", "KO"),
-    *("LLY", "MRK", "MSFT", "PEP", "PFE", "PG", "UNH", "WMT", "XOM"),
-)
+KNOWN = tuple(symbol for symbol in DEMO_STOCKS if symbol != "RRC")
 FORGETTABLE = KNOWN[:10]
-"""Stocks that the demo has no options on."""
+"""Stocks that the demo has no options on, so that they can be removed from the plant."""
 
-OF_A_SYMBOL = (
+SYMBOL_TABLES = (
     *("market_data_cache", "company_profiles", "income_statements", "balance_sheets", "cash_flows"),
     *("symbol_factor_exposures", "symbol_daily_metrics"),
 )
@@ -213,7 +210,7 @@ def _await_idle(client: httpx.Client) -> None:
 def _forget(database: Database, symbols: Sequence[str]) -> None:
     with database.transaction() as connection:
         ids = {"ids": list(universe.identify(connection, symbols).values())}
-        for table in ("positions", *OF_A_SYMBOL):
+        for table in ("positions", *SYMBOL_TABLES):
             connection.execute(text(f"DELETE FROM {table} WHERE symbol_id = ANY(:ids)"), ids)
         connection.execute(text("DELETE FROM symbol_universe WHERE id = ANY(:ids)"), ids)
 

@@ -84,10 +84,10 @@ class _StepProgress(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show the running step, and count the completed ones."""
-        found = self._line.search(record.getMessage())
-        if found and found[2] == "started":
-            self._progress.update(self._task, description=f"{found[1]} {found[3]}")
-        elif found and found[2] == "completed":
+        line = self._line.search(record.getMessage())
+        if line and line[2] == "started":
+            self._progress.update(self._task, description=f"{line[1]} {line[3]}")
+        elif line and line[2] == "completed":
             self._progress.advance(self._task)
 
 

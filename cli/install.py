@@ -21,7 +21,7 @@ DAGSTER_ENVIRONMENT = {
 def prepare(settings: Settings) -> None:
     """Start the embedded database if it is used, and set the environment of Dagster and all child processes.
 
-    To be called before dagster is imported, which reads some of these variables as it loads.
+    Call it before dagster is imported, since dagster reads some of these variables as it loads.
     """
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(ROOT / "deploy" / "dagster.yaml", settings.dagster_home / "dagster.yaml")

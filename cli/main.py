@@ -26,9 +26,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="The nightly data plant of a portfolio-analytics product.",
 )
-# Outside a terminal there is no width to detect: wide enough for the tables.
+# Outside a terminal there is no width to detect, so this one is wide enough for the tables.
 console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 140)
-DAY = ["%Y-%m-%d"]
+DATE_FORMATS = ["%Y-%m-%d"]
 
 
 @app.command()
@@ -42,10 +42,11 @@ def init() -> None:
 @app.command()
 def run(
     start: Annotated[
-        datetime | None, typer.Option("--from", formats=DAY, help="First session. Default: a year before the last one.")
+        datetime | None,
+        typer.Option("--from", formats=DATE_FORMATS, help="First session. Default: a year before the last one."),
     ] = None,
     end: Annotated[
-        datetime | None, typer.Option("--to", formats=DAY, help="Last session. Default: the latest one.")
+        datetime | None, typer.Option("--to", formats=DATE_FORMATS, help="Last session. Default: the latest one.")
     ] = None,
     job: Annotated[
         str | None, typer.Option(help="symbol_batch or portfolio_refresh; with BATCH_V2_ENABLED=false daily_batch.")
@@ -57,7 +58,7 @@ def run(
     jobs = _batches(job, settings.mode)
     install.require_initialised()
     sessions = _sessions(start and start.date(), end and end.date())
-    # Imported here, since Dagster reads its environment as it is imported, and wrong arguments are reported sooner.
+    # Imported here, since Dagster reads its environment as it is imported, and so that wrong arguments fail sooner.
     from cli.backfill import backfill  # noqa: PLC0415
 
     console.print(f"Materializing {len(sessions)} sessions from {sessions[0]} to {sessions[-1]}")
@@ -99,14 +100,14 @@ def status(
     """Show what runs, what ran, how far the tables reach, and what is next."""
     install.prepare(load_settings())
     install.require_initialised()
-    # After the environment is set: this imports dagster.
+    # Imported after the environment is set, since it imports dagster.
     from cli import status as report  # noqa: PLC0415
 
-    found = report.read_status()
+    current = report.read_status()
     if as_json:
-        report.show_json(console, found)
+        report.show_json(console, current)
     else:
-        report.show(console, found)
+        report.show(console, current)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -1,4 +1,4 @@
-"""Serves Dagster's webserver and daemon and the API as child processes that start and stop together."""
+"""Runs Dagster's webserver and daemon and the API as child processes that start and stop together."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class _Services:
                 child.kill()
                 child.wait()
             # A code server outlives its parent while a run is active, and the run would continue. A run that is killed
-            # here is ended at the next start, and its sessions are computed then.
+            # here is marked as failed at the next start, and its sessions are computed then.
             with suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
 
@@ -145,7 +145,7 @@ class _Services:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                # A session of its own: Ctrl-C reaches this process alone, which ends the children in order.
+                # In a new session, so that Ctrl-C reaches this process only, which then stops the children in order.
                 start_new_session=True,
                 # Not the checkout: Dagster lets a .env in its working directory override the environment.
                 cwd=self._settings.dagster_home,
@@ -158,7 +158,7 @@ class _Services:
             if runtime.revive_embedded(self._settings):
                 self._console.print("The embedded PostgreSQL had ended and was restarted")
         except DatabaseError as error:
-            # The processes of the server that died may still be ending.
+            # Processes of the server that died may still be running.
             self._console.print(f"The embedded PostgreSQL cannot be restarted yet: {error}")
 
 

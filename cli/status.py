@@ -1,4 +1,4 @@
-"""How the plant is: which jobs run, which ran, how far the tables reach, and what comes next."""
+"""The state of the plant: which jobs run, which ran, how far the tables reach, and what comes next."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from resources.jobs import Job, JobReader
 
 PERIOD = timedelta(days=7)
 MAX_RUNS = 8
-"""The newest runs of the last week are shown."""
+"""How many runs of the last `PERIOD` are shown, the newest first."""
 
 MODES = {Mode.INSTANT: "two nightly jobs", Mode.COMBINED: "one combined nightly batch"}
 
@@ -58,7 +58,7 @@ class EndedRun:
 
 @dataclass(frozen=True)
 class Status:
-    """The plant at a moment."""
+    """The state of the plant."""
 
     provider: str
     mode: str
@@ -99,16 +99,16 @@ def _reach(connection: Connection, table: str, latest: date) -> Reach:
 
 def _runs(records: Sequence[BatchRun]) -> list[EndedRun]:
     """Group the records by run, newest run first."""
-    runs: dict[tuple[str, str], list[BatchRun]] = {}
+    by_run: dict[tuple[str, str], list[BatchRun]] = {}
     for record in records:
-        runs.setdefault((record.job_type, record.run_id), []).append(record)
-    found = []
-    for (job, _), rows in runs.items():
+        by_run.setdefault((record.job_type, record.run_id), []).append(record)
+    runs = []
+    for (job, _), rows in by_run.items():
         last, days = rows[-1], sorted(row.session for row in rows)
         reason = last.failed_items[-1]["reason"] if last.failed_items else None
         figures = (last.status, last.trigger, last.started_at, last.items_processed, last.items_failed, reason)
-        found.append(EndedRun(job, days[0], days[-1], *figures))
-    return sorted(found, key=lambda run: run.started, reverse=True)[:MAX_RUNS]
+        runs.append(EndedRun(job, days[0], days[-1], *figures))
+    return sorted(runs, key=lambda run: run.started, reverse=True)[:MAX_RUNS]
 
 
 def show_json(console: Console, status: Status) -> None:

@@ -1,4 +1,4 @@
-"""What assets, schedules and sensors talk to: the warehouse, market data, alerts, and Dagster's own runs."""
+"""What assets, schedules and sensors use: the warehouse, market data, the alert channel, and Dagster's own runs."""
 
 from resources.alerting import AlertChannel
 from resources.market import Market

@@ -1,4 +1,4 @@
-"""What Dagster knows of the plant's jobs: which are active, how the last one ended, which sessions are complete."""
+"""Reads from Dagster which jobs are active, how the last one ended, and which sessions are complete."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ACTIVE = [
 ]
 
 PAUSE_AFTER_FAILURE = timedelta(minutes=5)
-"""How long a sensor waits before it starts a job whose last run has failed again."""
+"""How long a sensor waits after a failed run before it starts the job again."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class JobReader:
         return next(iter(_jobs_of(record)), None) if record else None
 
     def get_current(self) -> Job | None:
-        """Return the oldest active job, or None when nothing runs: the view of a single job."""
+        """Return the oldest active job, or None when nothing runs."""
         return next(iter(self.active_jobs()), None)
 
     def has_just_failed(self, job_type: JobType, now: datetime) -> bool:

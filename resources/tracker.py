@@ -1,4 +1,4 @@
-"""Starts jobs through Dagster's webserver, each type one at a time."""
+"""Starts jobs through Dagster's webserver, one of each type at a time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class JobTracker(JobReader):
     ----------
     instance : DagsterInstance
     database : Database
-        Where concurrent callers of `start_job` take turns.
+        Its locks let concurrent callers of `start_job` take turns.
     launch : callable
         Launches a job.
     """
@@ -46,7 +46,7 @@ class JobTracker(JobReader):
         ConfigurationError
             If the mode does not have the job.
         JobRunningError
-            If a job of the type is active already, also if a concurrent caller has just started it.
+            If a job of the type is active already, even if a concurrent caller has only just started it.
         """
         require_available(job_type, load_settings().mode)
         with self._database.transaction(lock=locks.job_start(job_type)):
@@ -68,7 +68,7 @@ def launcher(host: str, port: int) -> Launch:
     """
 
     def launch(job_type: JobType, tags: Mapping[str, str]) -> str:
-        # Imported here, since only those who launch need it.
+        # Imported here, since only launching a job needs it.
         from dagster_graphql import DagsterGraphQLClient, DagsterGraphQLClientError  # noqa: PLC0415
 
         try:

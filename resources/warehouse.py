@@ -25,8 +25,8 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Warehouse]:
         """Hold the run's lease while its process works, so that a dead run can be distinguished from a slow one.
 
-        Then wait until no other run of the same job type works: Dagster's pools hold back only what goes through its
-        queue.
+        Then wait until no other run of the same job type works: Dagster's pools hold back only the runs that go through
+        its queue.
         """
         if context.run is None:
             yield self

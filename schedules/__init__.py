@@ -1,4 +1,4 @@
-"""When the plant works by itself."""
+"""The schedules of the plant."""
 
 from schedules.nightly import schedules_of
 

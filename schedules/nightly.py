@@ -1,12 +1,13 @@
-"""When the plant works by itself, in New York time.
+"""When jobs start by themselves, in New York time.
 
-Not made with `build_schedule_from_partitioned_job`: partitions are UTC days here, and it cannot express 21:00 New York.
+`build_schedule_from_partitioned_job` cannot express 21:00 New York for partitions that are UTC days.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, time, timedelta
+from typing import Any
 
 import dagster as dg
 
@@ -23,7 +24,7 @@ from resources.jobs import DAY_TAG, JobReader, range_tags
 Requests = Iterator[dg.RunRequest | dg.SkipReason]
 
 TRADING_WEEK, EVERY_DAY = "1-5", "*"
-"""Days of a cron expression."""
+"""Days of a cron expression: Monday to Friday, and all."""
 
 
 def schedules_of(mode: Mode) -> list[dg.ScheduleDefinition]:
@@ -35,19 +36,24 @@ def schedules_of(mode: Mode) -> list[dg.ScheduleDefinition]:
     ]
 
 
-def _cron(due: time, days: str) -> str:
-    return f"{due.minute} {due.hour} * * {days}"
+def _schedule(
+    job: str, due: time, days: str, description: str
+) -> Callable[[Callable[..., Any]], dg.ScheduleDefinition]:
+    """Declare a function as the schedule of a job at a time of New York; `days` are those of a cron expression."""
+    return dg.schedule(
+        name=f"{job}_{due:%H%M}",
+        job_name=job,
+        cron_schedule=f"{due.minute} {due.hour} * * {days}",
+        execution_timezone=str(NEW_YORK),
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=description,
+    )
 
 
 def _batch_schedule(job: JobType) -> dg.ScheduleDefinition:
-    @dg.schedule(
-        name=f"{job}_{DUE[job]:%H%M}",
-        job_name=job.value,
-        cron_schedule=_cron(DUE[job], TRADING_WEEK),
-        execution_timezone=str(NEW_YORK),
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description=f"Runs {job} at {DUE[job]:%H:%M} New York on trading days, for every incomplete session.",
-    )
+    description = f"Runs {job} at {DUE[job]:%H:%M} New York on trading days, for every incomplete session."
+
+    @_schedule(job.value, DUE[job], TRADING_WEEK, description)
     def nightly(context: dg.ScheduleEvaluationContext, warehouse: Warehouse, market: Market) -> Requests:
         moment = context.scheduled_execution_time
         day = moment.astimezone(NEW_YORK).date()
@@ -62,29 +68,21 @@ def _batch_schedule(job: JobType) -> dg.ScheduleDefinition:
 
 
 def _daily_schedule(job: JobType) -> dg.ScheduleDefinition:
-    @dg.schedule(
-        name=f"{job}_{DUE[job]:%H%M}",
-        job_name=job.value,
-        cron_schedule=_cron(DUE[job], EVERY_DAY),
-        execution_timezone=str(NEW_YORK),
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description=f"Runs {job} at {DUE[job]:%H:%M} New York every day.",
-    )
+    @_schedule(job.value, DUE[job], EVERY_DAY, f"Runs {job} at {DUE[job]:%H:%M} New York every day.")
     def daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
         return dg.RunRequest(tags={DAY_TAG: str(context.scheduled_execution_time.astimezone(NEW_YORK).date())})
 
     return daily
 
 
-@dg.schedule(
-    name=f"{STANDING_CHECKS_JOB}_{STANDING_CHECKS_DUE:%H%M}",
-    job_name=STANDING_CHECKS_JOB,
-    cron_schedule=_cron(STANDING_CHECKS_DUE, TRADING_WEEK),
-    execution_timezone=str(NEW_YORK),
-    default_status=dg.DefaultScheduleStatus.RUNNING,
+@_schedule(
+    STANDING_CHECKS_JOB,
+    STANDING_CHECKS_DUE,
+    TRADING_WEEK,
+    "Runs the standing checks of the tables after the batches.",
 )
 def standing_checks() -> dg.RunRequest:
-    """Run the standing checks of the tables after the batches."""
+    """Request the standing checks."""
     return dg.RunRequest()
 
 

@@ -1,4 +1,4 @@
-"""What watches the plant between the schedules."""
+"""The sensors: what starts, ends and reports runs besides the schedules."""
 
 import dagster as dg
 

@@ -1,4 +1,4 @@
-"""Alerts the operator to what went wrong, once per problem."""
+"""Alerts the operator to each problem, once."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from resources import AlertChannel, Market, Warehouse
 from resources.jobs import JobReader
 
 MEMORY = timedelta(days=2)
-"""How far back run records are read; alerts sent are remembered twice as long."""
+"""How far back run records are read. Sent alerts are remembered twice as long."""
 
 DONE_BY = timedelta(minutes=90)
-"""How long after its time a symbol batch has stored the prices."""
+"""How long after its time a symbol batch must have stored the prices."""
 
 
 @dg.sensor(minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -40,7 +40,7 @@ def alerts(
     delivered = alert_channel.send([alert for alert in current if alert.key not in sent])
     remembered = {key: at for key, at in sent.items() if datetime.fromisoformat(at) > moment - 2 * MEMORY}
     context.update_cursor(json.dumps(remembered | {alert.key: moment.isoformat() for alert in delivered}))
-    return dg.SkipReason(f"sent {len(delivered)} of {len(current)} alerts; the others had been sent before")
+    return dg.SkipReason(f"sent {len(delivered)} of {len(current)} alerts; the others were sent before or are retried")
 
 
 def _current_alerts(reader: JobReader, connection: Connection, market: Market, moment: datetime) -> Iterator[Alert]:
@@ -62,7 +62,7 @@ def _current_alerts(reader: JobReader, connection: Connection, market: Market, m
 def _late_batches(reader: JobReader, connection: Connection, market: Market, moment: datetime) -> Iterator[Alert]:
     calendar = market.calendar()
     active = {job.type for job in reader.active_jobs()}
-    # The portfolio refresh has a timeout of its own, which ends in a failure.
+    # A portfolio refresh that waits too long is recorded as failed, and alerted as such.
     for job in (job for job in batches(load_settings().mode) if job is not JobType.PORTFOLIO_REFRESH):
         due = last_due(calendar, moment, DUE[job])
         target = market.latest_session(due)

@@ -21,7 +21,7 @@ from resources.jobs import JobReader, range_tags
 from schedules.nightly import Requests, requests_for
 
 GRACE = timedelta(minutes=1)
-"""The schedule's own run appears in this time."""
+"""How long the schedule's own run may take to appear."""
 
 NIGHT = timedelta(hours=6)
 """How long after its time a batch may still start by itself; later, it is left to the next night."""
@@ -73,9 +73,9 @@ def _reason_to_skip(
 ) -> str:
     """Return why a batch must not be started now, or an empty string."""
     if not GRACE <= moment - due <= NIGHT:
-        return f"its time was {due:%Y-%m-%d %H:%M}"
+        return f"was due at {due:%Y-%m-%d %H:%M}, less than {GRACE} or more than {NIGHT} ago"
     if reader.is_running(job):
-        return "active"
+        return "is active"
     with database.transaction() as connection:
         record = run_records.find(connection, job, market.latest_session(due))
     if record is not None and record.started_at >= due and record.status in {run_records.FAILED, run_records.CANCELED}:

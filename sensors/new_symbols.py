@@ -15,18 +15,18 @@ from resources import Warehouse
 from resources.jobs import JobReader
 
 TICK_SECONDS = 5.2
-"""The daemon evaluates sensors every 5 s: after a tick a little longer than that, the next one begins at once."""
+"""The daemon evaluates sensors every 5 s. A tick lasts a little longer, so that the next one follows at once."""
 
 POLL_SECONDS = 0.5
-"""How often the queue is read while a run is active that may take the requests, or is about to end."""
+"""How often the queue is read while an active or failed run delays the next one."""
 
 
 @dg.sensor(job_name=symbol_onboarding.name, minimum_interval_seconds=1, default_status=dg.DefaultSensorStatus.RUNNING)
 def new_symbols(context: dg.SensorEvaluationContext, warehouse: Warehouse) -> dg.RunRequest | dg.SkipReason:
-    """Start a run as soon as a symbol is requested; the tick listens to the database meanwhile.
+    """Start a run as soon as a symbol is requested; until then, the tick listens to the database.
 
-    It reads the queue before it waits, so no request is lost while no tick listens. There is no run key: a run that
-    failed must be able to run again, and two runs cannot take the same request, which is leased.
+    It reads the queue before it waits, so no request is lost while no tick listens. Its runs have no run key: after a
+    failure another run must be able to start, and leases keep two runs from taking the same request.
     """
     database, until = warehouse.open(), monotonic() + TICK_SECONDS
     reader = JobReader(context.instance)

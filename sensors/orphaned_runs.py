@@ -21,10 +21,10 @@ GRACE = timedelta(seconds=10)
 """A run takes its lease a moment after Dagster has marked it as started."""
 
 SECOND_CHECK_SECONDS = 3 * LEASE_CHECK_SECONDS
-"""A living run has taken its lease again by then if a restart of the database had freed it."""
+"""By then a living run has taken its lease again, if a restart of the database had freed it."""
 
 VERIFY_FOR = timedelta(hours=1)
-"""How long after its end a run's record is still compared with what Dagster says."""
+"""How long after its end a run's record is still compared with Dagster's."""
 
 DIED = "the process of the run has died"
 

@@ -1,4 +1,4 @@
-"""Fixtures that all tests share: a real PostgreSQL, and databases of their own in it."""
+"""Fixtures that all tests share: a real PostgreSQL, and a separate database in it for each test."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from provider_contract import nyse  # noqa: E402
 if TYPE_CHECKING:
     from plant_on_dagster import Plant
 
-# The settings of whoever runs the tests must not reach them.
+# The developer's own settings must not reach the tests.
 for variable in [
     name for name in os.environ if name.startswith(("BATCH_", "CLOSINGBELL_", "DATABASE_URL", "DAGSTER_"))
 ]:
@@ -77,7 +77,7 @@ def _processes_of(item: pytest.Item) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    """A PostgreSQL server for the whole session."""
+    """A PostgreSQL server for the entire test session."""
     postgres = EmbeddedPostgres(Path(tmp_path_factory.mktemp("server")) / "postgres")
     postgres.acquire()
     yield postgres
@@ -144,13 +144,13 @@ def plant(server: EmbeddedPostgres, seeded_template: str, tmp_path: Path) -> Ite
     """An install in this process, with a database of its own."""
     from plant_on_dagster import plant_in  # noqa: PLC0415 - imports dagster, which not every test needs
 
-    with plant_in(tmp_path, copy_of(server, seeded_template)) as made:
-        yield made
+    with plant_in(tmp_path, copy_of(server, seeded_template)) as prepared:
+        yield prepared
 
 
 @pytest.fixture(scope="session")
 def undisturbed(server: EmbeddedPostgres, seeded_template: str, demo: DemoProvider) -> Database:
-    """What a night leaves behind when nothing dies in it."""
+    """A database with the rows of a night in which no process is killed."""
     from serving import NIGHT  # noqa: PLC0415 - imports dagster, which not every test needs
 
     database = copy_of(server, seeded_template)

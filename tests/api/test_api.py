@@ -57,7 +57,7 @@ class Api:
         return items
 
     def assert_equal_to_the_batch(self) -> None:
-        """The portfolio rows of the newest session are those that the batch writes."""
+        """Check that the portfolio rows of the newest session are those that the batch writes."""
         before = hashes(self.database, PORTFOLIO_TABLES)
         write_portfolios(self.database)
         assert hashes(self.database, PORTFOLIO_TABLES) == before
@@ -76,17 +76,17 @@ def api(server: EmbeddedPostgres, computed_template: str, tmp_path: Path, demo: 
 def test_a_portfolio_of_known_symbols_is_valued_in_the_answer_as_the_batch_would(api: Api) -> None:
     answer = upload(api.client, csv_of(STOCKS))
     assert answer.status_code == 201
-    made = answer.json()
-    assert (made["status"], made["percent"], made["pending"], made["failed"]) == ("completed", 100, [], [])
-    assert made["mode"] == "v2_instant"
-    assert made["known"] == sorted(STOCKS)
-    assert made["snapshot"]["as_of"] == LAST.isoformat()
-    assert made["snapshot"]["status"] == "complete"
-    assert made["snapshot"]["nav"] == "100000.00"
+    created = answer.json()
+    assert (created["status"], created["percent"], created["pending"], created["failed"]) == ("completed", 100, [], [])
+    assert created["mode"] == "v2_instant"
+    assert created["known"] == sorted(STOCKS)
+    assert created["snapshot"]["as_of"] == LAST.isoformat()
+    assert created["snapshot"]["status"] == "complete"
+    assert created["snapshot"]["nav"] == "100000.00"
     api.assert_equal_to_the_batch()
     with api.database.transaction() as connection:
         exposures = connection.execute(
-            text("SELECT count(*) FROM factor_exposures WHERE portfolio_id = :id"), {"id": made["portfolio_id"]}
+            text("SELECT count(*) FROM factor_exposures WHERE portfolio_id = :id"), {"id": created["portfolio_id"]}
         )
         assert exposures.scalar() == 13
 
@@ -95,15 +95,15 @@ def test_an_unknown_symbol_leaves_a_partial_portfolio_that_is_complete_once_it_i
     batch = rows_of(api.database, RANGE)
     forget_symbol(api.database, RANGE)
 
-    made = upload(api.client, csv_of([*STOCKS, RANGE])).json()
-    assert (made["status"], made["pending"]) == ("pending", [RANGE])
-    assert made["snapshot"]["status"] == "partial"
-    assert made["snapshot"]["coverage"] == pytest.approx(19 / 20)
-    assert made["phases"][0] == {"phase": "symbols", "done": 19, "total": 20}
+    created = upload(api.client, csv_of([*STOCKS, RANGE])).json()
+    assert (created["status"], created["pending"]) == ("pending", [RANGE])
+    assert created["snapshot"]["status"] == "partial"
+    assert created["snapshot"]["coverage"] == pytest.approx(19 / 20)
+    assert created["phases"][0] == {"phase": "symbols", "done": 19, "total": 20}
 
     onboard(api.database, api.demo)
 
-    status = api.status(made["portfolio_id"])
+    status = api.status(created["portfolio_id"])
     assert (status["status"], status["percent"], status["pending"]) == ("completed", 100, [])
     assert rows_of(api.database, RANGE) == batch
     api.assert_equal_to_the_batch()
@@ -112,29 +112,29 @@ def test_an_unknown_symbol_leaves_a_partial_portfolio_that_is_complete_once_it_i
 def test_an_option_requests_its_underlying_too(api: Api) -> None:
     forget_symbol(api.database, RANGE)
     content = f"{HEADER}\nRRC230616C00025000,2,3.5,2022-11-01\n"
-    made = upload(api.client, content).json()
-    assert made["pending"] == ["RRC230616C00025000"]
+    created = upload(api.client, content).json()
+    assert created["pending"] == ["RRC230616C00025000"]
     assert {outcome.symbol for outcome in onboard(api.database, api.demo).symbols} == {RANGE, "RRC230616C00025000"}
-    assert api.status(made["portfolio_id"])["status"] == "completed"
+    assert api.status(created["portfolio_id"])["status"] == "completed"
     api.assert_equal_to_the_batch()
 
 
 def test_an_option_that_expired_long_ago_needs_no_price(api: Api) -> None:
     content = f"{HEADER}\nAAPL200117C00300000,2,3.5,2019-11-01\nAAPL,1,100,2019-11-01\n"
-    made = upload(api.client, content).json()
-    assert made["pending"] == ["AAPL200117C00300000"]
+    created = upload(api.client, content).json()
+    assert created["pending"] == ["AAPL200117C00300000"]
     assert onboard(api.database, api.demo).failed == {}
-    status = api.status(made["portfolio_id"])
+    status = api.status(created["portfolio_id"])
     assert (status["status"], status["failed"]) == ("completed", [])
-    assert [position["state"] for position in api.positions(made["portfolio_id"])] == ["closed", "open"]
+    assert [position["state"] for position in api.positions(created["portfolio_id"])] == ["closed", "open"]
 
 
 def test_an_earlier_inception_is_valued_with_prices_that_reach_as_far_back(api: Api) -> None:
-    made = upload(api.client, csv_of(["AAPL", "KO"]), inception_date="2019-05-01").json()
+    created = upload(api.client, csv_of(["AAPL", "KO"]), inception_date="2019-05-01").json()
     # Both symbols are known, but their prices of that time are not.
-    assert (made["status"], made["pending"]) == ("pending", ["AAPL", "KO"])
+    assert (created["status"], created["pending"]) == ("pending", ["AAPL", "KO"])
     onboard(api.database, api.demo)
-    assert api.status(made["portfolio_id"])["status"] == "completed"
+    assert api.status(created["portfolio_id"])["status"] == "completed"
     api.assert_equal_to_the_batch()
     with api.database.transaction() as connection:
         first = connection.execute(text("SELECT min(history_from) FROM symbol_universe WHERE symbol = 'AAPL'")).scalar()
@@ -142,20 +142,20 @@ def test_an_earlier_inception_is_valued_with_prices_that_reach_as_far_back(api: 
 
 
 def test_a_future_inception_waits_for_its_session(api: Api) -> None:
-    made = upload(api.client, csv_of(["AAPL"]), inception_date="2023-01-03").json()
-    assert (made["status"], made["snapshot"]) == ("pending", None)
+    created = upload(api.client, csv_of(["AAPL"]), inception_date="2023-01-03").json()
+    assert (created["status"], created["snapshot"]) == ("pending", None)
 
 
 def test_private_assets_need_no_symbol(api: Api) -> None:
-    made = upload(api.client, f"{HEADER}\nMY_HOUSE,1,500000,2020-01-01\n").json()
-    assert (made["status"], made["private"], made["known"]) == ("completed", ["MY_HOUSE"], [])
-    assert made["snapshot"]["long_value"] == "500000.00"
+    created = upload(api.client, f"{HEADER}\nMY_HOUSE,1,500000,2020-01-01\n").json()
+    assert (created["status"], created["private"], created["known"]) == ("completed", ["MY_HOUSE"], [])
+    assert created["snapshot"]["long_value"] == "500000.00"
 
 
 def test_twenty_thousand_rows_of_as_many_symbols_are_stored(api: Api) -> None:
     rows = "\n".join(f"S{number},1,1,2022-01-03" for number in range(20_000))
-    made = upload(api.client, f"{HEADER}\n{rows}\n").json()
-    assert (made["positions"], len(made["pending"])) == (20_000, 20_000)
+    created = upload(api.client, f"{HEADER}\n{rows}\n").json()
+    assert (created["positions"], len(created["pending"])) == (20_000, 20_000)
 
 
 # ---------------------------------------------------------------- the same upload twice
@@ -270,55 +270,55 @@ def test_an_invalid_request_is_answered_with_a_problem(api: Api) -> None:
 
 
 def test_an_unknown_ticker_has_a_reason_and_suggestions(api: Api) -> None:
-    made = upload(api.client, csv_of(["MSFT", "APPL"])).json()
+    created = upload(api.client, csv_of(["MSFT", "APPL"])).json()
     onboard(api.database, api.demo)
-    status = api.status(made["portfolio_id"])
+    status = api.status(created["portfolio_id"])
     assert status["status"] == "partial"
     assert status["failed"] == [{"symbol": "APPL", "reason": "not_found: the demo data has no symbol APPL"}]
-    unknown = api.positions(made["portfolio_id"])[1]
+    unknown = api.positions(created["portfolio_id"])[1]
     assert (unknown["data_status"], unknown["value"]) == ("unavailable", None)
     assert unknown["suggestions"][0] == "AAPL"
 
 
 def test_a_portfolio_of_only_unknown_tickers_has_failed(api: Api) -> None:
-    made = upload(api.client, csv_of(["NOPE"])).json()
+    created = upload(api.client, csv_of(["NOPE"])).json()
     onboard(api.database, api.demo)
-    assert api.status(made["portfolio_id"])["status"] == "failed"
+    assert api.status(created["portfolio_id"])["status"] == "failed"
 
 
 def test_an_unknown_ticker_can_be_edited_and_three_equal_edits_become_an_alias(api: Api) -> None:
     from closingbell.repositories import aliases  # noqa: PLC0415
 
     for number in range(3):
-        made = upload(api.client, csv_of(["MSFT", "FACEBOOK"]), account_name=f"account {number}").json()
+        created = upload(api.client, csv_of(["MSFT", "FACEBOOK"]), account_name=f"account {number}").json()
         onboard(api.database, api.demo)
-        unknown = api.positions(made["portfolio_id"])[1]
-        address = f"/api/v1/portfolios/{made['portfolio_id']}/positions/{unknown['id']}"
+        unknown = api.positions(created["portfolio_id"])[1]
+        address = f"/api/v1/portfolios/{created['portfolio_id']}/positions/{unknown['id']}"
         edited = api.client.patch(address, json={"symbol": "kO"})
         assert edited.status_code == 200, edited.json()
         assert (edited.json()["symbol"], edited.json()["data_status"]) == ("KO", "available")
         assert edited.json()["quantity"] == unknown["quantity"]
-        assert api.status(made["portfolio_id"])["status"] == "completed"
+        assert api.status(created["portfolio_id"])["status"] == "completed"
     with api.database.transaction() as connection:
         assert aliases.derive_aliases(connection) == 1
-    made = upload(api.client, csv_of(["FACEBOOK"]), account_name="another").json()
-    assert api.positions(made["portfolio_id"])[0]["suggestions"] == ["KO"]
+    created = upload(api.client, csv_of(["FACEBOOK"]), account_name="another").json()
+    assert api.positions(created["portfolio_id"])[0]["suggestions"] == ["KO"]
     api.assert_equal_to_the_batch()
 
 
 def test_an_unknown_ticker_can_be_removed(api: Api) -> None:
-    made = upload(api.client, csv_of(["MSFT", "NOPE"])).json()
+    created = upload(api.client, csv_of(["MSFT", "NOPE"])).json()
     onboard(api.database, api.demo)
-    unknown = api.positions(made["portfolio_id"])[1]
-    gone = api.client.delete(f"/api/v1/portfolios/{made['portfolio_id']}/positions/{unknown['id']}")
+    unknown = api.positions(created["portfolio_id"])[1]
+    gone = api.client.delete(f"/api/v1/portfolios/{created['portfolio_id']}/positions/{unknown['id']}")
     assert gone.status_code == 204
-    assert api.status(made["portfolio_id"])["status"] == "completed"
+    assert api.status(created["portfolio_id"])["status"] == "completed"
     api.assert_equal_to_the_batch()
 
 
 def test_an_edit_that_breaks_a_rule_of_the_file_is_refused(api: Api) -> None:
-    made = upload(api.client, csv_of(["MSFT"])).json()["portfolio_id"]
-    address = f"/api/v1/portfolios/{made}/positions/{api.positions(made)[0]['id']}"
+    portfolio_id = upload(api.client, csv_of(["MSFT"])).json()["portfolio_id"]
+    address = f"/api/v1/portfolios/{portfolio_id}/positions/{api.positions(portfolio_id)[0]['id']}"
     refused = api.client.patch(address, json={"quantity": "NaN"})
     assert (refused.status_code, refused.json()["error"]["code"]) == (422, "ERR_POS_005")
     assert api.client.patch(address, json={"colour": "red"}).status_code == 422
@@ -328,27 +328,27 @@ def test_an_edit_that_breaks_a_rule_of_the_file_is_refused(api: Api) -> None:
 
 
 def test_portfolios_and_positions_are_paged_by_key(api: Api) -> None:
-    made = upload(api.client, csv_of(STOCKS[:5])).json()["portfolio_id"]
+    portfolio_id = upload(api.client, csv_of(STOCKS[:5])).json()["portfolio_id"]
     first = api.client.get("/api/v1/portfolios?limit=3").json()
     rest = api.client.get(f"/api/v1/portfolios?limit=3&after={first['next']}").json()
-    assert [item["id"] for item in rest["items"]] == [made]
+    assert [item["id"] for item in rest["items"]] == [portfolio_id]
     assert rest["next"] is None
-    page = api.client.get(f"/api/v1/portfolios/{made}/positions?limit=2").json()
+    page = api.client.get(f"/api/v1/portfolios/{portfolio_id}/positions?limit=2").json()
     assert (page["as_of"], page["coverage"]) == (LAST.isoformat(), 1.0)
     assert [item["symbol"] for item in page["items"]] == list(STOCKS[:2])
-    page = api.client.get(f"/api/v1/portfolios/{made}/positions?limit=2&after={page['next']}").json()
+    page = api.client.get(f"/api/v1/portfolios/{portfolio_id}/positions?limit=2&after={page['next']}").json()
     assert [item["symbol"] for item in page["items"]] == list(STOCKS[2:4])
 
 
 def test_a_position_has_its_value_at_the_close_and_its_profit(api: Api) -> None:
-    made = upload(api.client, f"{HEADER}\nAAPL,-10.5,150.25,2022-03-01\n").json()["portfolio_id"]
+    portfolio_id = upload(api.client, f"{HEADER}\nAAPL,-10.5,150.25,2022-03-01\n").json()["portfolio_id"]
     with api.database.transaction() as connection:
         close = connection.execute(
             text("""SELECT close FROM market_data_cache m JOIN symbol_universe u ON u.id = m.symbol_id
                     WHERE u.symbol = 'AAPL' AND session = :day"""),
             {"day": LAST},
         ).scalar_one()
-    position = api.positions(made)[0]
+    position = api.positions(portfolio_id)[0]
     assert position["state"] == "open"
     assert position["position_type"] == "SHORT"
     assert float(position["value"]) == pytest.approx(-10.5 * float(close), abs=0.006)
@@ -357,29 +357,29 @@ def test_a_position_has_its_value_at_the_close_and_its_profit(api: Api) -> None:
 
 
 def test_a_removed_position_is_not_found_although_others_follow_it(api: Api) -> None:
-    made = upload(api.client, csv_of(STOCKS[:2])).json()["portfolio_id"]
-    first, second = api.positions(made)
-    assert api.client.delete(f"/api/v1/portfolios/{made}/positions/{first['id']}").status_code == 204
+    portfolio_id = upload(api.client, csv_of(STOCKS[:2])).json()["portfolio_id"]
+    first, second = api.positions(portfolio_id)
+    assert api.client.delete(f"/api/v1/portfolios/{portfolio_id}/positions/{first['id']}").status_code == 204
     queries = PortfolioQueries(api.database, nyse(), LOCAL_OWNER)
     with pytest.raises(NotFoundError):
-        queries.position(made, first["id"])
-    assert queries.position(made, second["id"]).symbol == second["symbol"]
+        queries.position(portfolio_id, first["id"])
+    assert queries.position(portfolio_id, second["id"]).symbol == second["symbol"]
 
 
-def test_a_part_of_a_position_can_be_closed_and_then_the_rest(api: Api) -> None:
-    made = upload(api.client, csv_of(["AAPL"])).json()["portfolio_id"]
-    address = f"/api/v1/portfolios/{made}/positions/{api.positions(made)[0]['id']}/close"
+def test_some_units_of_a_position_can_be_closed_and_then_the_rest(api: Api) -> None:
+    portfolio_id = upload(api.client, csv_of(["AAPL"])).json()["portfolio_id"]
+    address = f"/api/v1/portfolios/{portfolio_id}/positions/{api.positions(portfolio_id)[0]['id']}/close"
     sale = {"exit_price": "120", "exit_date": "2022-12-01"}
-    part = api.client.post(address, json={**sale, "quantity": "4"})
-    assert part.status_code == 200, part.json()
-    rest, sold = api.positions(made)
+    partial = api.client.post(address, json={**sale, "quantity": "4"})
+    assert partial.status_code == 200, partial.json()
+    rest, sold = api.positions(portfolio_id)
     assert (rest["quantity"], rest["state"], sold["quantity"], sold["state"]) == (
         "6.000000",
         "open",
         "4.000000",
         "closed",
     )
-    assert (sold["id"], sold["realized_pnl"]) == (part.json()["position_id"], "78.00")
+    assert (sold["id"], sold["realized_pnl"]) == (partial.json()["position_id"], "78.00")
     too_much = api.client.post(address, json={**sale, "quantity": "7"})
     assert (too_much.status_code, too_much.json()["error"]["code"]) == (409, "ERR_POSITION_QUANTITY")
     early = api.client.post(address, json={**sale, "exit_date": "2022-02-01"})
@@ -391,9 +391,10 @@ def test_a_part_of_a_position_can_be_closed_and_then_the_rest(api: Api) -> None:
 
 
 def test_a_private_asset_is_valued_by_hand_and_a_public_one_is_not(api: Api) -> None:
-    made = upload(api.client, f"{HEADER}\nMY_HOUSE,1,500000,2020-01-01\nAAPL,1,1,2022-01-03\n").json()["portfolio_id"]
-    house, stock = api.positions(made)
-    address = f"/api/v1/portfolios/{made}/positions"
+    content = f"{HEADER}\nMY_HOUSE,1,500000,2020-01-01\nAAPL,1,1,2022-01-03\n"
+    portfolio_id = upload(api.client, content).json()["portfolio_id"]
+    house, stock = api.positions(portfolio_id)
+    address = f"/api/v1/portfolios/{portfolio_id}/positions"
     given = {"day": "2022-12-01", "price": "650000"}
     valued = api.client.put(f"{address}/{house['id']}/valuation", json=given)
     assert (valued.json()["value"], valued.json()["unrealized_pnl"]) == ("650000.00", "150000.00")
@@ -403,8 +404,8 @@ def test_a_private_asset_is_valued_by_hand_and_a_public_one_is_not(api: Api) -> 
 
 
 def test_a_portfolio_can_be_renamed_by_the_rules_of_the_form(api: Api) -> None:
-    made = upload(api.client, csv_of(["AAPL"])).json()["portfolio_id"]
-    address = f"/api/v1/portfolios/{made}"
+    portfolio_id = upload(api.client, csv_of(["AAPL"])).json()["portfolio_id"]
+    address = f"/api/v1/portfolios/{portfolio_id}"
     changed = api.client.patch(address, json={"name": " New ", "account_type": "HSA"}).json()
     assert (changed["name"], changed["account_type"], changed["account_name"]) == ("New", "hsa", "Joint")
     taken = api.client.patch(address, json={"account_name": "Family Office Trust"})
@@ -413,9 +414,9 @@ def test_a_portfolio_can_be_renamed_by_the_rules_of_the_form(api: Api) -> None:
 
 
 def test_calculating_again_writes_the_same_rows(api: Api) -> None:
-    made = upload(api.client, csv_of(["AAPL"])).json()["portfolio_id"]
+    portfolio_id = upload(api.client, csv_of(["AAPL"])).json()["portfolio_id"]
     before = hashes(api.database, PORTFOLIO_TABLES)
-    calculated = api.client.post(f"/api/v1/portfolios/{made}/calculate").json()
+    calculated = api.client.post(f"/api/v1/portfolios/{portfolio_id}/calculate").json()
     assert calculated["up_to_date"] is True
     assert hashes(api.database, PORTFOLIO_TABLES) == before
 
@@ -424,8 +425,8 @@ def test_the_rows_of_another_user_are_not_found(api: Api) -> None:
     from api.context import current_owner  # noqa: PLC0415
     from api.main import app  # noqa: PLC0415
 
-    made = upload(api.client, csv_of(["AAPL"])).json()["portfolio_id"]
-    position = api.positions(made)[0]["id"]
+    portfolio_id = upload(api.client, csv_of(["AAPL"])).json()["portfolio_id"]
+    position = api.positions(portfolio_id)[0]["id"]
     before = hashes(api.database, OWNED)
     app.dependency_overrides[current_owner] = lambda: "another user"
     try:
@@ -438,7 +439,7 @@ def test_the_rows_of_another_user_are_not_found(api: Api) -> None:
         for path, methods in app.openapi()["paths"].items():
             if "{portfolio_id}" not in path:
                 continue
-            address = path.format(portfolio_id=made, position_id=position)
+            address = path.format(portfolio_id=portfolio_id, position_id=position)
             for method in methods:
                 body = bodies.get(path.rsplit("/", 1)[-1], {})
                 answer = api.client.request(method, address, json=body if method in {"post", "put", "patch"} else None)
@@ -451,8 +452,8 @@ def test_the_rows_of_another_user_are_not_found(api: Api) -> None:
 
 
 def test_a_position_cannot_be_changed_in_the_name_of_another_user(api: Api) -> None:
-    made = upload(api.client, csv_of(["AAPL"])).json()["portfolio_id"]
-    key = api.positions(made)[0]["id"]
+    portfolio_id = upload(api.client, csv_of(["AAPL"])).json()["portfolio_id"]
+    key = api.positions(portfolio_id)[0]["id"]
     before = hashes(api.database, OWNED)
     with api.database.transaction() as connection:
         accounts.change_position(connection, "another user", key, {"quantity": 1})
@@ -503,11 +504,11 @@ def test_answered_requests_are_counted_by_their_route(api: Api) -> None:
 def test_the_combined_batch_onboards_what_was_uploaded(api: Api, tmp_path: Path) -> None:
     batch = rows_of(api.database, RANGE)
     forget_symbol(api.database, RANGE)
-    made = upload(api.client, csv_of(["AAPL", RANGE])).json()["portfolio_id"]
+    portfolio_id = upload(api.client, csv_of(["AAPL", RANGE])).json()["portfolio_id"]
     install = Install(tmp_path, api.database, {"BATCH_V2_ENABLED": "false"}).prepared()
     status, output, errors = install.call("run", "--from", LAST.isoformat(), "--to", LAST.isoformat())
     assert (status, errors) == (0, ""), output
-    assert api.status(made)["status"] == "completed"
+    assert api.status(portfolio_id)["status"] == "completed"
     assert rows_of(api.database, RANGE) == batch
 
 
@@ -522,7 +523,7 @@ def test_the_log_of_an_upload_has_neither_quantities_nor_prices(api: Api, caplog
 
 
 @pytest.mark.parametrize(
-    ("request_", "status", "code"),
+    ("body", "status", "code"),
     [
         ({"job_type": "daily_batch"}, 400, "ERR_NOT_AVAILABLE"),
         ({"job_type": "nonsense"}, 400, "ERR_NOT_AVAILABLE"),
@@ -533,8 +534,8 @@ def test_the_log_of_an_upload_has_neither_quantities_nor_prices(api: Api, caplog
         ({"job": "symbol_batch"}, 422, "ERR_REQUEST"),
     ],
 )
-def test_a_job_that_cannot_be_started_is_refused(api: Api, request_: dict[str, str], status: int, code: str) -> None:
-    refused = api.client.post("/api/v1/admin/batch/run", json=request_)
+def test_a_job_that_cannot_be_started_is_refused(api: Api, body: dict[str, str], status: int, code: str) -> None:
+    refused = api.client.post("/api/v1/admin/batch/run", json=body)
     assert (refused.status_code, refused.json()["error"]["code"]) == (status, code)
 
 

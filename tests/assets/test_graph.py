@@ -16,8 +16,8 @@ NODES = {key.to_user_string(): GRAPH.get(key) for key in GRAPH.get_all_asset_key
 
 
 def test_the_graph_changes_only_on_purpose(snapshot: SnapshotAssertion) -> None:
-    """After a change on purpose: ``pytest tests/assets/test_graph.py --snapshot-update``, and read the difference."""
-    found = {
+    """After an intended change, run ``pytest tests/assets/test_graph.py --snapshot-update`` and read the difference."""
+    graph = {
         "assets": {
             name: {
                 "depends on": sorted(parent.to_user_string() for parent in node.parent_keys),
@@ -38,7 +38,7 @@ def test_the_graph_changes_only_on_purpose(snapshot: SnapshotAssertion) -> None:
         },
         "sensors": sorted(sensor.name for sensor in defs.sensors or ()),
     }
-    assert found == snapshot(extension_class=JSONSnapshotExtension)
+    assert graph == snapshot(extension_class=JSONSnapshotExtension)
 
 
 def test_every_step_has_its_asset() -> None:

@@ -139,7 +139,7 @@ def test_a_step_that_fails_closes_its_run_record_and_names_itself(plant: Plant) 
     assert plant.instance.get_materialized_partitions(dg.AssetKey(SNAPSHOTS)) == set()
 
 
-def test_a_part_of_a_job_completes_its_run_record_too(plant: Plant) -> None:
+def test_a_run_of_some_assets_of_a_job_completes_its_run_record_too(plant: Plant) -> None:
     result = defs.resolve_job_def("symbol_batch").execute_in_process(
         instance=plant.instance,
         partition_key=str(LAST),

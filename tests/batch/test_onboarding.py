@@ -16,10 +16,10 @@ from typing import Any
 import dagster as dg
 import pytest
 from plant import LAST, Tampered, copy_of, hashes, last_sessions, no_bars, run_batch
-from plant_on_dagster import Plant, plant_in
+from plant_on_dagster import Plant, evaluate_sensor, plant_in
 from provider_contract import nyse
 from sqlalchemy import text
-from uploading import SYMBOL_TABLES, forget_symbol, onboard, rows_of, write_portfolios
+from uploading import SYMBOL_TABLES, csv_of, forget_symbol, onboard, rows_of, write_portfolios
 
 from closingbell.accounts import OwnPortfolios, Upload
 from closingbell.analytics.portfolios import PortfolioQueries
@@ -41,7 +41,6 @@ from closingbell.repositories import inspection, locks, queue, universe, usage
 from closingbell.repositories.database import Database
 from closingbell.repositories.queue import LeaseLostError, SymbolRequest
 from definitions import defs
-from resources import Market, Warehouse
 
 NEEDED = date(2022, 12, 20)
 TODAY = date(2026, 11, 24)
@@ -74,15 +73,10 @@ def make_due(database: Database) -> None:
         connection.execute(text("UPDATE symbol_universe SET next_attempt_at = now() WHERE next_attempt_at > now()"))
 
 
-def hold(database: Database, account: str, *symbols: str) -> int:
+def upload_symbols(database: Database, account: str, *symbols: str) -> int:
     """Upload a portfolio of some symbols; return its key."""
-    rows = "".join(f"{symbol},10,100,2022-03-01\n" for symbol in symbols)
-    positions = read_positions(f"Symbol,Quantity,Entry Price Per Share,Entry Date\n{rows}".encode(), today=TODAY)
-    return hold_positions(database, account, positions)
-
-
-def hold_positions(database: Database, account: str, positions: Sequence[NewPosition]) -> int:
-    form = PortfolioForm("Mine", account, "taxable", equity=positions[0].entry_price * 1000, inception=None)
+    form = PortfolioForm("Mine", account, "taxable", Decimal(100_000), inception=None)
+    positions = read_positions(csv_of(symbols).encode(), today=TODAY)
     upload = Upload(form, positions, f"sha of {account}")
     return OwnPortfolios(database, nyse(), "local").upload(upload, today=TODAY, latest=LAST).portfolio_id
 
@@ -97,13 +91,13 @@ def progress(database: Database, portfolio_id: int) -> str:
 def test_simultaneous_requests_for_a_symbol_make_one_request(computed: Database) -> None:
     names = [f"NEW{number}" for number in range(30)] + ["NEW1230616C00025000", "AAPL"]
 
-    def one(seed: int) -> None:
+    def request_shuffled(seed: int) -> None:
         chosen = names.copy()
         random.Random(seed).shuffle(chosen)
         request(computed, *chosen)
 
     with ThreadPoolExecutor(16) as pool:
-        list(pool.map(one, range(48)))
+        list(pool.map(request_shuffled, range(48)))
     with computed.transaction() as connection:
         counts = connection.execute(text("SELECT count(*), count(DISTINCT symbol) FROM symbol_universe")).one()
         assert tuple(counts) == (34 + 31, 34 + 31)
@@ -161,13 +155,13 @@ def test_a_run_that_has_lost_its_lease_writes_no_more_rows(computed: Database, d
     forget_symbol(computed, "RRC")
     request(computed, "RRC")
 
-    def stolen(answer: Answer[Bars], _start: date, _end: date) -> Answer[Bars]:
+    def lease_elsewhere(answer: Answer[Bars], _start: date, _end: date) -> Answer[Bars]:
         with computed.transaction() as connection:
-            connection.execute(text("UPDATE symbol_universe SET leased_by = 'thief' WHERE symbol = 'RRC'"))
+            connection.execute(text("UPDATE symbol_universe SET leased_by = 'another run' WHERE symbol = 'RRC'"))
         return answer
 
     with pytest.raises(LeaseLostError):
-        onboard(computed, Tampered(demo, {"RRC": stolen}))
+        onboard(computed, Tampered(demo, {"RRC": lease_elsewhere}))
     assert state(computed, "RRC")[0] == "processing"
     assert rows_of(computed, "RRC")["symbol_factor_exposures"] == []
 
@@ -232,11 +226,11 @@ def test_thirty_two_portfolios_that_share_new_symbols_are_complete_after_one_run
             fetched.extend(symbols)
             return super().daily_bars(symbols, start, end)
 
-    def one(number: int) -> int:
-        return hold(computed, f"account {number}", "AAPL", *random.Random(number).sample(shared, 3))
+    def upload_one(number: int) -> int:
+        return upload_symbols(computed, f"account {number}", "AAPL", *random.Random(number).sample(shared, 3))
 
     with ThreadPoolExecutor(32) as pool:
-        keys = list(pool.map(one, range(32)))
+        keys = list(pool.map(upload_one, range(32)))
     assert {progress(computed, key) for key in keys} == {"pending"}
     result = onboard(computed, Counting(demo, {}))
     assert sorted(fetched) == sorted(shared)
@@ -252,13 +246,13 @@ def test_a_symbol_without_answers_fails_after_three_attempts_and_does_not_affect
 ) -> None:
     forget_symbol(computed, "RRC")
     down = Tampered(demo, {"SILENT": lambda *_: Answer(Outcome.UNAVAILABLE, reason="it is down")})
-    key = hold(computed, "mine", "AAPL", "RRC", "SILENT")
+    key = upload_symbols(computed, "mine", "AAPL", "RRC", "SILENT")
     for attempt in (1, 2, 3):
         onboard(computed, down, f"run {attempt}")
         assert state(computed, "RRC")[0] == "active"
         assert progress(computed, key) == ("partial" if attempt == 3 else "pending")
         make_due(computed)
-    assert down.asked.count(("SILENT", *down.asked[0][1:])) == 3
+    assert down.requested.count(("SILENT", *down.requested[0][1:])) == 3
     assert state(computed, "SILENT") == ("failed", 3, "unavailable: it is down")
 
 
@@ -266,11 +260,11 @@ def test_a_symbol_that_raises_an_error_fails_and_does_not_affect_others(computed
     forget_symbol(computed, "RRC")
 
     def broken(*_: object) -> Answer[Bars]:
-        raise ZeroDivisionError("of all things")
+        raise ZeroDivisionError("a defect")
 
     request(computed, "BROKEN", "RRC")
     result = onboard(computed, Tampered(demo, {"BROKEN": broken}))
-    assert result.failed == {"BROKEN": "error: of all things"}
+    assert result.failed == {"BROKEN": "error: a defect"}
     assert state(computed, "RRC")[0] == "active"
     assert state(computed, "BROKEN")[0] == "pending"
 
@@ -288,7 +282,7 @@ def test_a_run_onboards_fifty_symbols_and_leaves_the_rest_to_the_next(computed: 
 
 
 def test_an_upload_is_valued_on_an_install_whose_batch_has_never_run(seeded: Database, demo: DemoProvider) -> None:
-    key = hold(seeded, "mine", "AAPL", "KO")
+    key = upload_symbols(seeded, "mine", "AAPL", "KO")
     assert progress(seeded, key) == "pending"
     onboard(seeded, demo)
     assert progress(seeded, key) == "completed"
@@ -314,7 +308,7 @@ def test_an_active_symbol_whose_history_is_extended_is_pending_until_the_run_end
 
 
 def test_the_next_run_writes_a_portfolio_that_was_left_stale(computed: Database, demo: DemoProvider) -> None:
-    key = hold(computed, "mine", "AAPL")
+    key = upload_symbols(computed, "mine", "AAPL")
     with computed.transaction() as connection:
         # As if the API had died between its commit and the snapshot.
         connection.execute(text("DELETE FROM portfolio_snapshots WHERE portfolio_id = :key"), {"key": key})
@@ -398,7 +392,7 @@ def test_onboarding_during_a_backfill_leaves_only_rows_of_an_undisturbed_backfil
 
 
 def forget_symbol_without_rows(database: Database, symbol: str) -> None:
-    """Delete a symbol that has no rows yet from the universe and the portfolios."""
+    """Delete a symbol without rows, and the options on it, from the universe and the portfolios."""
     with database.transaction() as connection:
         for statement in (
             "DELETE FROM positions WHERE symbol LIKE :symbol || '%'",
@@ -411,69 +405,66 @@ def forget_symbol_without_rows(database: Database, symbol: str) -> None:
 
 
 @pytest.fixture
-def busy(computed: Database, tmp_path: Path) -> Iterator[Plant]:
+def computed_plant(computed: Database, tmp_path: Path) -> Iterator[Plant]:
     """An install whose last sessions are computed."""
     with plant_in(tmp_path, computed) as plant:
         yield plant
 
 
 def sense(plant: Plant) -> tuple[int, str, float]:
-    """Evaluate the sensor; return how many runs it requests, why it requests none, and how long it took."""
-    sensor = next(sensor for sensor in defs.sensors or () if sensor.name == "new_symbols")
+    """Evaluate the sensor; return how many runs it requests, why it requests none, and the seconds it took."""
     began = monotonic()
-    resources = {"market": Market(), "warehouse": Warehouse()}
-    with dg.build_sensor_context(instance=plant.instance, resources=resources, definitions=defs) as context:
-        result = sensor.evaluate_tick(context)
-    return len(result.run_requests or ()), result.skip_message or "", monotonic() - began
+    requests, reason, _ = evaluate_sensor(plant, "new_symbols")
+    return len(requests), reason, monotonic() - began
 
 
 def run_job(plant: Plant) -> dg.ExecuteInProcessResult:
     return defs.resolve_job_def("symbol_onboarding").execute_in_process(instance=plant.instance, raise_on_error=False)
 
 
-def test_the_sensor_waits_a_few_seconds_and_requests_no_run_when_no_symbol_is_requested(busy: Plant) -> None:
-    runs, reason, seconds = sense(busy)
+def test_the_sensor_waits_a_few_seconds_and_requests_no_run_when_no_symbol_is_requested(computed_plant: Plant) -> None:
+    runs, reason, seconds = sense(computed_plant)
     assert (runs, reason) == (0, "no symbol is requested")
     assert 5 < seconds < 10
 
 
-def test_the_sensor_notices_a_request_while_it_waits(busy: Plant) -> None:
-    timer = threading.Timer(1.5, request, (busy.database, "NEW"))
+def test_the_sensor_notices_a_request_while_it_waits(computed_plant: Plant) -> None:
+    timer = threading.Timer(1.5, request, (computed_plant.database, "NEW"))
     timer.start()
-    runs, _, seconds = sense(busy)
+    runs, _, seconds = sense(computed_plant)
     timer.join()
     assert runs == 1
     assert seconds < 4
 
 
-def test_the_sensor_requests_no_second_run_while_one_is_underway(busy: Plant) -> None:
-    request(busy.database, "NEW")
-    run = busy.instance.create_run_for_job(
+def test_the_sensor_requests_no_second_run_while_one_is_underway(computed_plant: Plant) -> None:
+    request(computed_plant.database, "NEW")
+    run = computed_plant.instance.create_run_for_job(
         defs.resolve_job_def("symbol_onboarding"), status=dg.DagsterRunStatus.STARTED
     )
-    runs, reason, _ = sense(busy)
+    runs, reason, _ = sense(computed_plant)
     assert (runs, reason) == (0, f"run {run.run_id} is active")
-    busy.instance.report_run_failed(run, "died")
+    computed_plant.instance.report_run_failed(run, "died")
     # The symbols of a failed run are onboarded by the next one.
-    assert sense(busy)[0] == 1
+    assert sense(computed_plant)[0] == 1
 
 
-def test_portfolios_that_cannot_be_written_do_not_start_one_run_after_the_other(busy: Plant) -> None:
-    with busy.database.transaction() as connection:
+def test_portfolios_that_cannot_be_written_do_not_start_one_run_after_the_other(computed_plant: Plant) -> None:
+    with computed_plant.database.transaction() as connection:
         connection.execute(text("UPDATE portfolios SET stale_since = now() - interval '1 minute' WHERE id = 1"))
-    assert sense(busy)[0] == 1
-    run = busy.instance.create_run_for_job(defs.resolve_job_def("symbol_onboarding"))
-    busy.instance.report_run_failed(run, "a defect")
-    assert sense(busy)[:2] == (0, "the last run has just failed")
+    assert sense(computed_plant)[0] == 1
+    run = computed_plant.instance.create_run_for_job(defs.resolve_job_def("symbol_onboarding"))
+    computed_plant.instance.report_run_failed(run, "a defect")
+    assert sense(computed_plant)[:2] == (0, "the last run has just failed")
 
 
-def test_the_job_observes_each_symbol_and_materializes_no_partition(busy: Plant) -> None:
-    forget_symbol(busy.database, "RRC")
-    request(busy.database, "RRC", "NOPE", CONTRACT)
-    assert run_job(busy).success
+def test_the_job_observes_each_symbol_and_materializes_no_partition(computed_plant: Plant) -> None:
+    forget_symbol(computed_plant.database, "RRC")
+    request(computed_plant.database, "RRC", "NOPE", CONTRACT)
+    assert run_job(computed_plant).success
     seen = {}
     for asset in ("prices", "option_prices"):
-        for record in busy.instance.fetch_observations(dg.AssetKey(asset), limit=10).records:
+        for record in computed_plant.instance.fetch_observations(dg.AssetKey(asset), limit=10).records:
             observation = record.asset_observation
             assert observation is not None
             seen[str(observation.metadata["symbol"].value)] = (asset, observation.metadata["active"].value)
@@ -482,18 +473,20 @@ def test_the_job_observes_each_symbol_and_materializes_no_partition(busy: Plant)
         "NOPE": ("prices", False),
         CONTRACT: ("option_prices", True),
     }
-    assert busy.instance.get_materialized_partitions(dg.AssetKey("prices")) == set()
-    job, _, status, reasons = busy.run_records()[0]
+    assert computed_plant.instance.get_materialized_partitions(dg.AssetKey("prices")) == set()
+    job, _, status, reasons = computed_plant.run_records()[0]
     assert (job, status) == (JobType.SYMBOL_ONBOARDING, "completed_with_warnings")
     assert reasons == ["not_found: the demo data has no symbol NOPE"]
 
 
-def test_the_log_has_a_line_for_every_step_of_onboarding(busy: Plant, caplog: pytest.LogCaptureFixture) -> None:
-    forget_symbol(busy.database, "RRC")
-    hold(busy.database, "mine", "RRC")
-    request(busy.database, CONTRACT)
+def test_the_log_has_a_line_for_every_step_of_onboarding(
+    computed_plant: Plant, caplog: pytest.LogCaptureFixture
+) -> None:
+    forget_symbol(computed_plant.database, "RRC")
+    upload_symbols(computed_plant.database, "mine", "RRC")
+    request(computed_plant.database, CONTRACT)
     with caplog.at_level("INFO", logger="closingbell"):
-        onboard(busy.database, DemoProvider())
+        onboard(computed_plant.database, DemoProvider())
     lines = [line for line in caplog.text.splitlines() if "V2_ONBOARDING" in line]
     for step in step_names(JobType.SYMBOL_BATCH):
         named = f"symbol={CONTRACT}" if step == "option_prices" else "symbol=RRC"

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from plant import LAST, Install, await_writer, copy_of, hashes, last_sessions, run_batch
+from plant import LAST, Install, await_writer, copy_of, hashes, last_sessions, rows, run_batch
 from sqlalchemy import text
 
 from closingbell.install.postgres import EmbeddedPostgres
@@ -17,7 +17,7 @@ from closingbell.repositories.database import Database
 pytestmark = pytest.mark.plant
 
 SESSIONS = last_sessions(10)
-COMPUTED = (
+WRITTEN = (
     "symbol_universe",
     "market_data_cache",
     "company_profiles",
@@ -56,7 +56,7 @@ def test_init_run_status_and_psql_work_on_the_embedded_server_and_leave_nothing_
     assert "completed" in output
     status, output, _ = install.call("status", "--json")
     assert status == 0
-    assert {each["table"]: each["behind"] for each in json.loads(output)["reach"]}["portfolio_snapshots"] == 0
+    assert {reach["table"]: reach["behind"] for reach in json.loads(output)["reach"]}["portfolio_snapshots"] == 0
 
     status, output, _ = install.call("psql", "-tAc", "SELECT count(*) FROM portfolio_snapshots")
     assert (status, output.strip()) == (0, "30")
@@ -66,10 +66,10 @@ def test_init_run_status_and_psql_work_on_the_embedded_server_and_leave_nothing_
 def test_a_second_run_changes_nothing(install: Install, demo: DemoProvider) -> None:
     install.prepared()
     run_batch(install.database, demo, SESSIONS)
-    before = hashes(install.database, COMPUTED)
+    before = hashes(install.database, WRITTEN)
     for _ in range(2):
         assert install.call("run", "--from", str(SESSIONS[0]))[0] == 0
-    assert hashes(install.database, COMPUTED) == before
+    assert hashes(install.database, WRITTEN) == before
 
 
 def test_a_run_of_one_job_leaves_the_other_s_tables_alone(install: Install) -> None:
@@ -82,12 +82,12 @@ def test_a_run_of_one_job_leaves_the_other_s_tables_alone(install: Install) -> N
 def test_switching_the_mode_back_and_forth_loses_nothing(install: Install, demo: DemoProvider) -> None:
     install.prepared()
     run_batch(install.database, demo, SESSIONS)
-    before = hashes(install.database, COMPUTED)
+    before = hashes(install.database, WRITTEN)
     for mode in ("false", "true"):
         assert install.call("run", "--from", str(SESSIONS[-3]), BATCH_V2_ENABLED=mode)[0] == 0
-        assert hashes(install.database, COMPUTED) == before
-    told = rows(install.database, "SELECT job_type FROM batch_run_history GROUP BY 1 ORDER BY 1")
-    assert told == [("daily_batch",), ("portfolio_refresh",), ("symbol_batch",)]
+        assert hashes(install.database, WRITTEN) == before
+    job_types = rows(install.database, "SELECT job_type FROM batch_run_history GROUP BY 1 ORDER BY 1")
+    assert job_types == [("daily_batch",), ("portfolio_refresh",), ("symbol_batch",)]
 
 
 def test_two_runs_of_the_same_sessions_at_once_leave_the_rows_of_one(
@@ -98,7 +98,7 @@ def test_two_runs_of_the_same_sessions_at_once_leave_the_rows_of_one(
     assert [process.wait(timeout=120) for process in both] == [0, 0]
     alone = copy_of(server, seeded_template)
     run_batch(alone, demo, SESSIONS)
-    assert hashes(install.database, COMPUTED) == hashes(alone, COMPUTED)
+    assert hashes(install.database, WRITTEN) == hashes(alone, WRITTEN)
 
 
 @pytest.mark.parametrize("table", ["symbol_factor_exposures", "position_factor_exposures"])
@@ -111,18 +111,13 @@ def test_killed_in_the_middle_it_leaves_no_half_session_and_the_next_run_complet
         await_writer(install.database, table)
         process.send_signal(signal.SIGKILL)
     per_session = rows(install.database, f"SELECT count(*) FROM {table} GROUP BY session")
-    whole = copy_of(server, seeded_template)
-    run_batch(whole, demo, sessions)
-    assert set(per_session) <= set(rows(whole, f"SELECT count(*) FROM {table} GROUP BY session"))
+    undisturbed = copy_of(server, seeded_template)
+    run_batch(undisturbed, demo, sessions)
+    assert set(per_session) <= set(rows(undisturbed, f"SELECT count(*) FROM {table} GROUP BY session"))
 
     status, output, errors = install.call("run", "--from", str(sessions[0]))
     assert (status, errors) == (0, ""), output
-    assert hashes(install.database, COMPUTED) == hashes(whole, COMPUTED)
-
-
-def rows(database: Database, query: str) -> list[tuple[object, ...]]:
-    with database.transaction() as connection:
-        return [tuple(row) for row in connection.execute(text(query))]
+    assert hashes(install.database, WRITTEN) == hashes(undisturbed, WRITTEN)
 
 
 def test_psql_opens_a_server_that_asks_for_a_password(install: Install, server: EmbeddedPostgres) -> None:
@@ -133,12 +128,12 @@ def test_psql_opens_a_server_that_asks_for_a_password(install: Install, server: 
     with install.database.transaction() as connection:
         connection.execute(text("SELECT pg_reload_conf()"))
     # pragma: allowlist nextline secret
-    asking = f"postgresql://bell:s3cret@/{install.database.url.database}?host={server.socket_folder}"
-    status, output, errors = install.call("psql", "-tAc", "SELECT current_user", DATABASE_URL=asking)
+    url = f"postgresql://bell:s3cret@/{install.database.url.database}?host={server.socket_folder}"
+    status, output, errors = install.call("psql", "-tAc", "SELECT current_user", DATABASE_URL=url)
     assert (status, output.strip()) == (0, "bell"), errors
-    assert "s3cret" not in Database(asking).address()
-    refused = install.call("psql", "-tAc", "SELECT 1", DATABASE_URL=asking.replace("s3cret", "wrong"))
-    assert refused[0] != 0  # the server asks for one
+    assert "s3cret" not in Database(url).address()
+    refused = install.call("psql", "-tAc", "SELECT 1", DATABASE_URL=url.replace("s3cret", "wrong"))
+    assert refused[0] != 0  # the server checks the password
 
 
 # ---------------------------------------------------------------- errors are one line

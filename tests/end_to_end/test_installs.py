@@ -11,11 +11,10 @@ from time import monotonic, sleep
 
 import dagster as dg
 import httpx
-from plant import LAST, PROGRAM, Install, await_row, await_writer, copy_of, hashes, run_batch
+from plant import COMPUTED, LAST, PROGRAM, Install, await_row, await_writer, copy_of, hashes, run_batch
 from plant_on_dagster import Plant
 from serving import (
     ASSETS,
-    COMPUTED,
     EVENING,
     IDLE,
     NIGHT,
@@ -43,7 +42,7 @@ def test_a_night_whose_daemon_dies_between_its_tick_and_its_run_is_computed_once
     plant: Plant, tmp_path: Path, demo: DemoProvider, server: EmbeddedPostgres, seeded_template: str
 ) -> None:
     dagster = Database(os.environ["DAGSTER_STORAGE_URL"])
-    # The combined batch: the whole night is one run.
+    # With the combined batch, the night is one run.
     variables = {"CLOSINGBELL_CLOCK": EVENING.isoformat(), "BATCH_V2_ENABLED": "false"}
     with ExitStack() as unrecorded:
         unrecorded.enter_context(dagster.transaction()).execute(text("LOCK TABLE runs IN SHARE MODE"))
@@ -122,7 +121,6 @@ def test_the_workspace_loads_from_any_folder(install: Install) -> None:
 def test_a_batch_whose_embedded_database_is_killed_while_it_writes_is_completed_later(
     tmp_path: Path, undisturbed: Database
 ) -> None:
-    """`up` restarts the database."""
     embedded = EmbeddedPostgres(tmp_path / "postgres")
     install = Install(tmp_path, Database(embedded.url("closingbell")), {"DATABASE_URL": ""}).prepared()
     with served(install) as services:
@@ -134,7 +132,7 @@ def test_a_batch_whose_embedded_database_is_killed_while_it_writes_is_completed_
         while started_at(install.database) in {before, None}:
             assert monotonic() < deadline
             sleep(0.1)
-        # The webserver notices with its next question that its connection is gone, and opens another.
+        # The webserver notices at its next query that its connection is gone, and opens another.
         while "errors" in httpx.post(f"{services.dagster}/graphql", json={"query": IDLE}, timeout=60).json():
             assert monotonic() < deadline
         assert_night_completed(services, undisturbed, run_id)

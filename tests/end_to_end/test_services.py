@@ -8,10 +8,9 @@ from time import monotonic, sleep
 
 import httpx
 import pytest
-from plant import LAST, Install, await_row, copy_of, hashes, run_batch
+from plant import COMPUTED, LAST, Install, await_row, copy_of, hashes, rows, run_batch
 from serving import (
     ASSETS,
-    COMPUTED,
     NIGHT,
     SESSIONS,
     STATUSES,
@@ -28,9 +27,9 @@ from serving import (
     launch_night,
     served,
     start_jobs,
+    status_of,
     wait_until_idle,
 )
-from sqlalchemy import text
 from uploading import csv_of, forget_symbol, rows_of, upload
 
 from closingbell.install.postgres import EmbeddedPostgres
@@ -59,14 +58,11 @@ def test_a_backfill_chosen_in_the_ui_materializes_the_range_and_writes_the_rows_
     alone = copy_of(server, seeded_template)
     run_batch(alone, demo, SESSIONS)
     assert hashes(services.install.database, COMPUTED) == hashes(alone, COMPUTED)
-    with services.install.database.transaction() as connection:
-        told = connection.execute(
-            text("SELECT DISTINCT job_type, status, split_part(trigger, ' ', 1) FROM batch_run_history")
-        )
-        assert set(map(tuple, told)) == {
-            ("symbol_batch", "completed", "backfill"),
-            ("portfolio_refresh", "completed", "backfill"),
-        }
+    query = "SELECT DISTINCT job_type, status, split_part(trigger, ' ', 1) FROM batch_run_history"
+    assert set(rows(services.install.database, query)) == {
+        ("symbol_batch", "completed", "backfill"),
+        ("portfolio_refresh", "completed", "backfill"),
+    }
 
 
 def test_the_ui_shows_the_sessions_the_groups_the_checks_the_schedules_and_the_sensors(services: Services) -> None:
@@ -81,14 +77,14 @@ def test_the_ui_shows_the_sessions_the_groups_the_checks_the_schedules_and_the_s
     location = services.ask(query)["workspaceOrError"]["locationEntries"][0]["locationOrLoadError"]
     assert location["name"] == "closingbell"
     repository = location["repositories"][0]
-    assert {each["name"]: each["scheduleState"]["status"] for each in repository["schedules"]} == {
+    assert {schedule["name"]: schedule["scheduleState"]["status"] for schedule in repository["schedules"]} == {
         "symbol_batch_2100": "RUNNING",
         "portfolio_refresh_2130": "RUNNING",
         "freshness_2230": "RUNNING",
         "feedback_learning_2000": "RUNNING",
         "admin_metrics_2030": "RUNNING",
     }
-    assert {each["name"]: each["sensorState"]["status"] for each in repository["sensors"]} == {
+    assert {sensor["name"]: sensor["sensorState"]["status"] for sensor in repository["sensors"]} == {
         "catch_up": "RUNNING",
         "orphaned_runs": "RUNNING",
         "alerts": "RUNNING",
@@ -114,12 +110,12 @@ def test_every_sensor_ticks_without_an_error(services: Services) -> None:
 def test_the_daemons_are_healthy(services: Services) -> None:
     query = "{instance {daemonHealth {allDaemonStatuses {daemonType required healthy}}}}"
     deadline = monotonic() + 60
-    sick = ["all"]
-    while sick and monotonic() < deadline:
+    unhealthy = ["all"]
+    while unhealthy and monotonic() < deadline:
         statuses = services.ask(query)["instance"]["daemonHealth"]["allDaemonStatuses"]
-        sick = [status["daemonType"] for status in statuses if status["required"] and not status["healthy"]]
+        unhealthy = [status["daemonType"] for status in statuses if status["required"] and not status["healthy"]]
         sleep(0.5)
-    assert sick == []
+    assert unhealthy == []
 
 
 def test_the_api_is_alive_and_ready_and_reports_how_fresh_the_prices_are(services: Services) -> None:
@@ -130,7 +126,7 @@ def test_the_api_is_alive_and_ready_and_reports_how_fresh_the_prices_are(service
     assert fresh["level"] in {"current", "critical"}
 
 
-def test_of_fifty_calls_for_one_job_from_four_processes_one_starts_it(services: Services) -> None:
+def test_of_52_calls_for_one_job_from_four_processes_one_starts_it(services: Services) -> None:
     answers = start_jobs(services, 4, 13, "symbol_batch")
     assert len(answers) == 52
     started = [answer for answer in answers if answer.startswith("started")]
@@ -165,9 +161,8 @@ def test_jobs_of_different_types_start_side_by_side(services: Services) -> None:
     answers = start_jobs(services, 1, 1, "admin_metrics", "feedback_learning")
     assert [answer.split()[0] for answer in answers] == ["started", "started"]
     wait_until_idle(services)
-    query = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
     for answer in answers:
-        assert services.ask(query, id=answer.split()[1])["runOrError"]["status"] == "SUCCESS"
+        assert status_of(services, answer.split()[1]) == "SUCCESS"
 
 
 def test_an_upload_of_a_new_symbol_is_complete_seconds_later_with_the_rows_of_the_batch(services: Services) -> None:
@@ -188,19 +183,16 @@ def test_new_symbols_shared_by_thirty_two_uploads_at_once_are_onboarded_once_eac
         forget_symbol(database, symbol)
     with httpx.Client(base_url=services.api, timeout=60) as client:
 
-        def one(number: int) -> int:
+        def upload_one(number: int) -> int:
             chosen = csv_of(["AAPL", *shared[number % 5 :], *shared[: number % 3]])
             key: int = upload(client, chosen, account_name=f"one of many {number}").json()["portfolio_id"]
             return key
 
         with ThreadPoolExecutor(32) as pool:
-            keys = list(pool.map(one, range(32)))
+            keys = list(pool.map(upload_one, range(32)))
         assert await_settled(client, keys) == {"completed"}
-    with database.transaction() as connection:
-        attempts = connection.execute(
-            text("SELECT symbol, attempts FROM symbol_universe WHERE symbol = ANY(:shared)"), {"shared": list(shared)}
-        )
-        assert dict(map(tuple, attempts)) == dict.fromkeys(shared, 1)
+    query = "SELECT symbol, attempts FROM symbol_universe WHERE symbol = ANY(:shared)"
+    assert dict(rows(database, query, shared=list(shared))) == dict.fromkeys(shared, 1)
 
 
 @pytest.mark.parametrize("victim", ["dagster-daemon", "spawn_main"])
@@ -244,9 +236,8 @@ def test_a_run_that_is_queued_while_the_daemon_is_dead_is_launched_once(services
     run = services.ask(query, id=run_id)["runOrError"]
     assert run["status"] == "SUCCESS"
     assert run["eventConnection"]["events"].count({"__typename": "RunStartingEvent"}) == 1
-    with services.install.database.transaction() as connection:
-        told = "SELECT run_id, status FROM batch_run_history WHERE session = '2022-05-31' AND job_type = 'symbol_batch'"
-        assert [tuple(row) for row in connection.execute(text(told))] == [(run_id, "completed")]
+    query = "SELECT run_id, status FROM batch_run_history WHERE session = '2022-05-31' AND job_type = 'symbol_batch'"
+    assert rows(services.install.database, query) == [(run_id, "completed")]
 
 
 def test_a_port_that_is_taken_is_named_with_its_setting(services: Services) -> None:
@@ -256,7 +247,7 @@ def test_a_port_that_is_taken_is_named_with_its_setting(services: Services) -> N
     assert "CLOSINGBELL_WEBSERVER_PORT" in errors
 
 
-# Last, since the webserver may not launch anything more once its code server has been killed, until it is reloaded.
+# Last: once its code server has been killed, the webserver may launch no run until the code is reloaded.
 @pytest.mark.parametrize("victims", ["spawn_main", "spawn_main|dagster.*grpc"])
 def test_a_batch_whose_processes_are_killed_is_completed_later(
     services: Services, victims: str, undisturbed: Database

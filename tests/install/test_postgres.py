@@ -59,17 +59,25 @@ def answer(server: EmbeddedPostgres) -> int:
         return int(connection.execute(text("SELECT 42")).scalar_one())
 
 
+def create_table(server: EmbeddedPostgres) -> None:
+    with Database(server.url("postgres")).transaction() as connection:
+        connection.execute(text("CREATE TABLE kept AS SELECT 7 AS number"))
+
+
+def assert_table_exists(server: EmbeddedPostgres) -> None:
+    with Database(server.url("postgres")).transaction() as connection:
+        assert connection.execute(text("SELECT number FROM kept")).scalar_one() == 7
+
+
 def test_the_server_starts_when_needed_and_keeps_its_data(folder: Path) -> None:
     server = EmbeddedPostgres(folder / "postgres")
     assert not server.is_running()
     server.acquire()
-    with Database(server.url("postgres")).transaction() as connection:
-        connection.execute(text("CREATE TABLE kept AS SELECT 7 AS number"))
+    create_table(server)
     server.release()
     assert not server.is_running()
     server.acquire()
-    with Database(server.url("postgres")).transaction() as connection:
-        assert connection.execute(text("SELECT number FROM kept")).scalar_one() == 7
+    assert_table_exists(server)
     server.release()
 
 
@@ -99,15 +107,13 @@ def test_a_killed_process_does_not_keep_the_server_running(folder: Path) -> None
 def test_after_a_crash_the_server_starts_again_with_all_committed_data(folder: Path) -> None:
     server = EmbeddedPostgres(folder / "postgres")
     server.acquire()
-    with Database(server.url("postgres")).transaction() as connection:
-        connection.execute(text("CREATE TABLE kept AS SELECT 7 AS number"))
+    create_table(server)
     postmaster = int((folder / "postgres" / "postmaster.pid").read_text().splitlines()[0])
     os.kill(postmaster, signal.SIGKILL)
     server.release()
     again = EmbeddedPostgres(folder / "postgres")
     again.acquire()
-    with Database(again.url("postgres")).transaction() as connection:
-        assert connection.execute(text("SELECT number FROM kept")).scalar_one() == 7
+    assert_table_exists(again)
     again.release()
 
 

@@ -45,7 +45,7 @@ def test_an_editable_install_imports_the_definitions_from_the_checkout(
         folders = archive.read(pointer).decode().splitlines()
 
     for module in ("definitions", *PACKAGES):
-        found = PathFinder.find_spec(module, folders)
-        assert found is not None
-        assert found.origin is not None
-        assert Path(found.origin).is_relative_to(ROOT)
+        spec = PathFinder.find_spec(module, folders)
+        assert spec is not None
+        assert spec.origin is not None
+        assert Path(spec.origin).is_relative_to(ROOT)

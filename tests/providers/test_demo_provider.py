@@ -41,11 +41,6 @@ def contract(symbol: str) -> OptionContract:
     return parsed
 
 
-@pytest.fixture(scope="module")
-def demo() -> DemoProvider:
-    return DemoProvider()
-
-
 @pytest.fixture
 def calendar() -> SessionCalendar:
     return nyse()
@@ -236,9 +231,8 @@ rates = st.floats(-0.02, 0.1)
 
 def priced(spot: float, strike: float, years: float, volatility: float, rate: float, *, is_call: bool) -> float:
     """Price a single option."""
-    one = (np.array([number]) for number in (spot, years, volatility))
-    spots, terms, volatilities = one
-    return float(black_scholes(spots, strike, terms, volatilities, rate, is_call=is_call)[0])
+    arrays = [np.array([number]) for number in (spot, years, volatility)]
+    return float(black_scholes(arrays[0], strike, arrays[1], arrays[2], rate, is_call=is_call)[0])
 
 
 class TestBlackScholes:

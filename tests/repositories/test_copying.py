@@ -22,7 +22,7 @@ from closingbell.repositories.tables import QUALITY_FLAGS
 TYPES = {
     "place": "integer",
     "small": "smallint",
-    "whole": "integer",
+    "medium": "integer",
     "big": "bigint",
     "double": "double precision",
     "day": "date",
@@ -86,7 +86,7 @@ def columns_of(rows: Sequence[Row], first_place: int = 0) -> list[Column]:
     return [
         Column.integer("place", np.arange(first_place, first_place + len(rows))),
         Column.smallint("small", *integers(values(0))),
-        Column.integer("whole", *integers(values(1))),
+        Column.integer("medium", *integers(values(1))),
         Column.bigint("big", *integers(values(2))),
         Column.double("double", np.array([np.nan if x is None else x for x in values(3)], dtype=np.float64)),
         Column.date("day", np.array(values(4), dtype="datetime64[D]")),
@@ -101,9 +101,9 @@ def columns_of(rows: Sequence[Row], first_place: int = 0) -> list[Column]:
 
 def exact(row: Row) -> Row:
     """Return a row that compares exactly: the sign of 0.0 and trailing decimal zeros count, and 1 is not true."""
-    small, whole, big, double, day, two, six, words, document, *labels = row
+    small, medium, big, double, day, two, six, words, document, *labels = row
     decimals = [None if number is None else number.as_tuple() for number in (two, six)]
-    return (small, whole, big, repr(double), day, *decimals, words, json.dumps(document, sort_keys=True), *labels)
+    return (small, medium, big, repr(double), day, *decimals, words, json.dumps(document, sort_keys=True), *labels)
 
 
 def expected(row: Row) -> Row:

@@ -69,11 +69,11 @@ def test_the_tracker_refuses_a_second_job_of_a_type_and_names_the_first(plant: P
     run = start_run(plant)
     with pytest.raises(JobRunningError, match=run.run_id):
         tracker.start_job(JobType.SYMBOL_BATCH, SESSIONS)
-    assert tracker.start_job(JobType.PORTFOLIO_REFRESH, SESSIONS, trigger="a person") == "new"
+    assert tracker.start_job(JobType.PORTFOLIO_REFRESH, SESSIONS, trigger="a user") == "new"
     assert launched == [
         (
             JobType.PORTFOLIO_REFRESH,
-            {TRIGGER_TAG: "a person", RANGE_START: str(SESSIONS[0]), RANGE_END: str(SESSIONS[-1])},
+            {TRIGGER_TAG: "a user", RANGE_START: str(SESSIONS[0]), RANGE_END: str(SESSIONS[-1])},
         )
     ]
 

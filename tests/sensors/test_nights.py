@@ -1,4 +1,4 @@
-"""Nights of the real schedules and sensors, with a moved clock."""
+"""Nights of the real schedules and sensors, at moments that the tests choose."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from plant import copy_of, forget, hashes, run_batch
-from plant_on_dagster import Plant, plant_in
+from plant import COMPUTED, copy_of, forget, hashes, rows, run_batch
+from plant_on_dagster import Plant, evaluate_sensor, plant_in
 from provider_contract import nyse
 from sqlalchemy import text
 
@@ -26,11 +26,10 @@ from closingbell.operations.jobs import JobType
 from closingbell.providers.demo import DemoProvider
 from closingbell.repositories import aliases, usage
 from definitions import defs
-from resources import AlertChannel, Market, Warehouse
+from resources import Market, Warehouse
 from resources.jobs import DAY_TAG, RANGE_START
 
 THANKSGIVING = date(2022, 11, 24)
-COMPUTED = ("market_data_cache", "symbol_factor_exposures", "symbol_daily_metrics", "portfolio_snapshots")
 
 
 def at(day: date, hour: int, minute: int = 0) -> datetime:
@@ -40,7 +39,7 @@ def at(day: date, hour: int, minute: int = 0) -> datetime:
 
 def tick(plant: Plant, job: JobType, moment: datetime) -> list[dg.RunRequest]:
     """Evaluate a schedule of the definitions at a moment; return its requests."""
-    schedule = next(each for each in defs.schedules or () if each.job_name == job.value)  # type: ignore[union-attr]
+    schedule = next(item for item in defs.schedules or () if item.job_name == job.value)  # type: ignore[union-attr]
     assert isinstance(schedule, dg.ScheduleDefinition)
     resources = {"market": Market(), "warehouse": Warehouse()}
     with dg.build_schedule_context(
@@ -50,16 +49,10 @@ def tick(plant: Plant, job: JobType, moment: datetime) -> list[dg.RunRequest]:
 
 
 def sense(plant: Plant, name: str, moment: datetime, cursor: str | None = None) -> tuple[list[dg.RunRequest], str, str]:
-    """Evaluate a sensor of the definitions as the daemon does; return its requests, its reason and its cursor."""
+    """Evaluate a sensor at a moment; return its requests, its reason and its cursor."""
     os.environ["CLOSINGBELL_CLOCK"] = moment.isoformat()
     forget()
-    sensor = next(each for each in defs.sensors or () if each.name == name)
-    resources = {"market": Market(), "warehouse": Warehouse(), "alert_channel": AlertChannel()}
-    with dg.build_sensor_context(
-        instance=plant.instance, cursor=cursor, resources=resources, definitions=defs
-    ) as context:
-        result = sensor.evaluate_tick(context)
-    return list(result.run_requests or ()), result.skip_message or "", result.cursor or ""
+    return evaluate_sensor(plant, name, cursor)
 
 
 def work(plant: Plant, requests: list[dg.RunRequest], job: JobType | None = None) -> None:
@@ -80,37 +73,33 @@ def night(plant: Plant, day: date) -> None:
 
 def computed(plant: Plant) -> dict[str, Counter[str]]:
     """Return, by asset, how often each of its partitions has been materialized."""
-    found: dict[str, Counter[str]] = {}
+    counts: dict[str, Counter[str]] = {}
     for asset in (step.name for step in STEPS):
-        records_of = plant.instance.fetch_materializations(dg.AssetKey(asset), limit=5000).records
-        found[asset] = Counter(str(record.partition_key) for record in records_of)
-    return found
+        records = plant.instance.fetch_materializations(dg.AssetKey(asset), limit=5000).records
+        counts[asset] = Counter(str(record.partition_key) for record in records)
+    return counts
 
 
 def test_weeks_with_holidays_clock_changes_missed_nights_and_a_restart_end_complete(
     server: EmbeddedPostgres, seeded_template: str, demo: DemoProvider, tmp_path: Path
 ) -> None:
     database = copy_of(server, seeded_template)
-    lived = nyse().sessions(date(2022, 11, 4), date(2022, 11, 28))
+    sessions = nyse().sessions(date(2022, 11, 4), date(2022, 11, 28))
     missed = {date(2022, 11, 15), date(2022, 11, 16), date(2022, 11, 17)}
-    days = [lived[0] + timedelta(days=offset) for offset in range(25)]
+    days = [sessions[0] + timedelta(days=offset) for offset in range(25)]
     for half in (days[:15], days[15:]):  # between them every process is restarted
         with plant_in(tmp_path, database) as plant:
             for day in half:
                 if day not in missed and day.weekday() < 5:  # the cron expression has no weekends
                     night(plant, day)
             counts = computed(plant)
-    for asset, sessions in counts.items():
-        assert sessions == Counter({session.isoformat(): 1 for session in lived}), asset
+    for asset, partitions in counts.items():
+        assert partitions == Counter({session.isoformat(): 1 for session in sessions}), asset
     direct = copy_of(server, seeded_template)
-    run_batch(direct, demo, lived)
+    run_batch(direct, demo, sessions)
     assert hashes(database, COMPUTED) == hashes(direct, COMPUTED)
-    with database.transaction() as connection:
-        counted = connection.execute(text("SELECT job_type, status, count(*) FROM batch_run_history GROUP BY 1, 2"))
-        assert sorted(map(tuple, counted)) == [
-            ("portfolio_refresh", "completed", len(lived)),
-            ("symbol_batch", "completed", len(lived)),
-        ]
+    records = rows(database, "SELECT job_type, status, count(*) FROM batch_run_history GROUP BY 1, 2 ORDER BY 1, 2")
+    assert records == [("portfolio_refresh", "completed", len(sessions)), ("symbol_batch", "completed", len(sessions))]
 
 
 @pytest.mark.parametrize("day", [date(2022, 3, 14), date(2022, 11, 7), date(2022, 11, 25)])
@@ -143,7 +132,7 @@ FRIDAY, MONDAY = date(2022, 11, 25), date(2022, 11, 28)
 def test_a_symbol_batch_late_by_twenty_minutes_is_followed_by_the_refresh_at_once(plant: Plant) -> None:
     night(plant, MONDAY)
     assert tick(plant, JobType.PORTFOLIO_REFRESH, at(DAY, 21, 30)) == []
-    # The symbol batch has not started either: the sensor asks for it, and not for the refresh.
+    # The symbol batch has not started either: the sensor requests it, and not the refresh.
     requests, _, _ = sense(plant, "catch_up", at(DAY, 21, 45))
     assert [request.job_name for request in requests] == ["symbol_batch"]
     work(plant, requests)
@@ -272,9 +261,7 @@ def test_a_correction_that_three_portfolios_agree_on_becomes_an_alias(plant: Pla
         aliases.record_correction(connection, 1, "MSTF", "MSFT")
     day = date(2022, 11, 28)
     work(plant, tick(plant, JobType.FEEDBACK_LEARNING, at(day, 20)), JobType.FEEDBACK_LEARNING)
-    with plant.database.transaction() as connection:
-        found = connection.execute(text("SELECT alias, symbol, portfolios FROM symbol_aliases")).all()
-    assert [tuple(row) for row in found] == [("APPL", "AAPL", 3)]
+    assert rows(plant.database, "SELECT alias, symbol, portfolios FROM symbol_aliases") == [("APPL", "AAPL", 3)]
     assert plant.run_records() == [("feedback_learning", day, "completed", [])]
 
 
@@ -282,10 +269,10 @@ def test_admin_metrics_writes_yesterday_s_figures_and_deletes_old_requests(plant
     day = date(2022, 11, 28)
     yesterday = at(day - timedelta(days=1), 12)
     with plant.database.transaction() as connection:
-        asked = [usage.Request(yesterday, "/portfolios", 200, float(ms)) for ms in range(1, 101)]
+        answered = [usage.Request(yesterday, "/portfolios", 200, float(ms)) for ms in range(1, 101)]
         failed = usage.Request(yesterday, "/portfolios", 503, 7.0)
         others = [usage.Request(at(day, 1), "/x", 200, 1.0), usage.Request(at(date(2022, 9, 1), 1), "/x", 200, 1.0)]
-        usage.record_requests(connection, [*asked, failed, *others])
+        usage.record_requests(connection, [*answered, failed, *others])
     for _ in range(2):
         work(plant, tick(plant, JobType.ADMIN_METRICS, at(day, 20, 30)), JobType.ADMIN_METRICS)
     with plant.database.transaction() as connection:

@@ -12,6 +12,7 @@ from datetime import date
 from itertools import count
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Any
 
 import numpy as np
 import psycopg
@@ -36,6 +37,8 @@ LAST = date(2022, 12, 28)
 """The latest session of the demo provider."""
 
 TABLES = sorted(Table.metadata.tables)
+COMPUTED = ("market_data_cache", "symbol_factor_exposures", "symbol_daily_metrics", "portfolio_snapshots")
+"""The main tables of both batches."""
 
 BarsAnswer = Answer[Bars]
 
@@ -64,14 +67,20 @@ def run_batch(database: Database, provider: MarketDataProvider, sessions: Sequen
     return {step.name: step.run(database, sessions, inputs) for step in STEPS}
 
 
+def rows(database: Database, query: str, **parameters: object) -> list[tuple[Any, ...]]:
+    """Return the rows of a query."""
+    with database.transaction() as connection:
+        return [tuple(row) for row in connection.execute(text(query), parameters)]
+
+
 def hashes(database: Database, tables: Iterable[str] = TABLES) -> dict[str, str]:
-    """Return a digest of what each table says."""
+    """Return a digest of the content of each table."""
     with database.transaction() as connection:
         return {table: inspection.content_hash(connection, table) for table in tables}
 
 
 def await_row(database: Database, query: str, within: float = 60, pause: float = 0.02, **parameters: object) -> None:
-    """Wait until a query finds something."""
+    """Wait until a query returns a row."""
     deadline = monotonic() + within
     while True:
         with database.transaction() as connection:
@@ -92,14 +101,14 @@ def await_writer(database: Database, table: str, *, waiting: bool = False) -> No
 
 
 class Tampered:
-    """A provider whose answers about some symbols are not what they should be.
+    """A provider whose answers about some symbols are changed.
 
     Parameters
     ----------
     provider : MarketDataProvider
-        Who answers otherwise.
+        Gives the answers before they are changed.
     bars : mapping of str to function
-        By symbol: makes another answer out of the true one.
+        By symbol: changes an answer for a range of days.
     """
 
     def __init__(
@@ -108,33 +117,33 @@ class Tampered:
         self.name = provider.name
         self._provider = provider
         self._bars = bars
-        self.asked: list[tuple[str, date, date]] = []
+        self.requested: list[tuple[str, date, date]] = []
 
     def latest_session(self, closed: date) -> date:
-        """Return what the true provider does."""
+        """Answer as the provider does."""
         return self._provider.latest_session(closed)
 
     def daily_bars(self, symbols: Sequence[str], start: date, end: date) -> Mapping[str, BarsAnswer]:
-        """Answer, and remember what was asked."""
-        self.asked += [(symbol, start, end) for symbol in symbols]
-        honest = dict(self._provider.daily_bars(symbols, start, end))
+        """Answer, and record the request."""
+        self.requested += [(symbol, start, end) for symbol in symbols]
+        answers = dict(self._provider.daily_bars(symbols, start, end))
         return {
-            symbol: self._bars[symbol](honest.get(symbol, Answer.ok(no_bars())), start, end)
+            symbol: self._bars[symbol](answers.get(symbol, Answer.ok(no_bars())), start, end)
             if symbol in self._bars
-            else honest[symbol]
+            else answers[symbol]
             for symbol in symbols
         }
 
     def option_bars(self, contracts: Sequence[OptionContract], start: date, end: date) -> Mapping[str, BarsAnswer]:
-        """Return what the true provider does."""
+        """Answer as the provider does."""
         return self._provider.option_bars(contracts, start, end)
 
     def profiles(self, symbols: Sequence[str]) -> Mapping[str, Answer[Profile]]:
-        """Return what the true provider does."""
+        """Answer as the provider does."""
         return self._provider.profiles(symbols)
 
     def statements(self, symbols: Sequence[str]) -> Mapping[str, Answer[Statements]]:
-        """Return what the true provider does."""
+        """Answer as the provider does."""
         return self._provider.statements(symbols)
 
 
@@ -159,7 +168,7 @@ def take(bars: Bars, keep: np.typing.NDArray[np.bool_]) -> Bars:
 
 @dataclass(frozen=True)
 class Install:
-    """A folder and a database of its own, and how to call the command line on them."""
+    """A folder and a database of its own, on which the command line can be called."""
 
     home: Path
     database: Database
@@ -207,14 +216,16 @@ def this_process_on(folder: Path, database: Database, **variables: str) -> Itera
         CLOSINGBELL_HOME=str(folder), DATABASE_URL=database.url.render_as_string(hide_password=False), **variables
     )
     forget()
-    prepare(load_settings())
-    yield
-    os.environ.clear()
-    os.environ.update(before)
-    forget()
+    try:
+        prepare(load_settings())
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        forget()
 
 
 def forget() -> None:
-    """Let what is read once per process be read again."""
+    """Forget what is read once per process, so that it is read again."""
     for shared in SHARED:
         shared.cache_clear()

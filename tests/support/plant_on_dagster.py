@@ -18,6 +18,7 @@ from closingbell.repositories import run_records
 from closingbell.repositories.database import Database
 from closingbell.repositories.run_records import RunRecord
 from definitions import defs
+from resources import AlertChannel, Market, Warehouse
 from resources.jobs import range_tags
 
 
@@ -51,6 +52,17 @@ def plant_in(folder: Path, database: Database, **variables: str) -> Iterator[Pla
         Database(os.environ["DAGSTER_STORAGE_URL"]).create()
         with dg.DagsterInstance.get() as instance:
             yield Plant(instance, database)
+
+
+def evaluate_sensor(plant: Plant, name: str, cursor: str | None = None) -> tuple[list[dg.RunRequest], str, str]:
+    """Evaluate a sensor of the definitions as the daemon does; return its requests, its reason and its cursor."""
+    sensor = next(sensor for sensor in defs.sensors or () if sensor.name == name)
+    resources = {"market": Market(), "warehouse": Warehouse(), "alert_channel": AlertChannel()}
+    with dg.build_sensor_context(
+        instance=plant.instance, cursor=cursor, resources=resources, definitions=defs
+    ) as context:
+        tick = sensor.evaluate_tick(context)
+    return list(tick.run_requests or ()), tick.skip_message or "", tick.cursor or ""
 
 
 def start_run(plant: Plant) -> dg.DagsterRun:

@@ -29,15 +29,14 @@ from closingbell.repositories.database import Database, dagster_url_beside
 from resources.jobs import RANGE_END, RANGE_START
 
 SESSIONS = last_sessions(70)
-
-
 """More sessions than one run computes, with Thanksgiving and Christmas among them."""
 
-
 ASSETS = [step.name for step in STEPS]
+NIGHT = ("2022-03-01", "2022-05-27")
+"""The first and the last session of a batch that takes long enough to be killed."""
 
-
-COMPUTED = ("market_data_cache", "symbol_factor_exposures", "symbol_daily_metrics", "portfolio_snapshots")
+EVENING = datetime.combine(LAST, time(21, 5), NEW_YORK)
+"""Five minutes after the batch of the last session was due."""
 
 
 class Services:
@@ -114,9 +113,9 @@ def backfill(services: Services, assets: list[str], keys: list[str]) -> str:
     assert launched["__typename"] == "LaunchBackfillSuccess", launched
     deadline = monotonic() + 180
     while monotonic() < deadline:
-        found = services.ask(BACKFILL, id=launched["backfillId"])["partitionBackfillOrError"]["status"]
-        if found not in {"REQUESTED", "COMPLETED"}:
-            return str(found)
+        status = services.ask(BACKFILL, id=launched["backfillId"])["partitionBackfillOrError"]["status"]
+        if status not in {"REQUESTED", "COMPLETED"}:
+            return str(status)
         sleep(0.5)
     raise AssertionError("the backfill has not ended")
 
@@ -130,13 +129,13 @@ def descendants(process: int) -> dict[int, str]:
     children: dict[int, list[tuple[int, str]]] = {}
     for own, parent, line in rows:
         children.setdefault(int(parent), []).append((int(own), line))
-    found: dict[int, str] = {}
+    commands: dict[int, str] = {}
     waiting = [process]
     while waiting:
         for pid, command in children.get(waiting.pop(), ()):
-            found[pid] = command
+            commands[pid] = command
             waiting.append(pid)
-    return found
+    return commands
 
 
 def launch_night(services: Services, sessions: tuple[str, str]) -> str:
@@ -218,15 +217,15 @@ def await_settled(client: httpx.Client, portfolio_ids: list[int]) -> set[str]:
     """Wait until no symbol is pending; return the states of the portfolios."""
     deadline = monotonic() + 120
     while True:
-        found = {client.get(f"/api/v1/onboarding/status/{key}").json()["status"] for key in portfolio_ids}
-        if not found & {"pending", "running"}:
-            return found
-        assert monotonic() < deadline, found
+        states = {client.get(f"/api/v1/onboarding/status/{key}").json()["status"] for key in portfolio_ids}
+        if not states & {"pending", "running"}:
+            return states
+        assert monotonic() < deadline, states
         sleep(0.2)
 
 
 def kill(services: Services, pattern: str) -> None:
-    """Kill those processes of the services whose command line matches."""
+    """Kill the processes of the services whose command line matches."""
     victims = [pid for pid, command in descendants(services.process).items() if re.search(pattern, command)]
     assert victims, pattern
     for pid in victims:
@@ -252,23 +251,22 @@ def await_port(address: str) -> None:
             return
 
 
-EVENING = datetime.combine(LAST, time(21, 5), NEW_YORK)
-
-
-"""Five minutes after the batch of the last session was due."""
-
-
 def is_alive(pid: int) -> bool:
     """Return whether a process is running; a zombie is not."""
     shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
     return bool(shown.strip()) and not shown.startswith("Z")
 
 
-NIGHT = ("2022-03-01", "2022-05-27")
+RUN_STATUS = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+
+
+def status_of(services: Services, run_id: str) -> str:
+    """Return Dagster's status of a run."""
+    return str(services.ask(RUN_STATUS, id=run_id)["runOrError"]["status"])
 
 
 def assert_night_completed(services: Services, undisturbed: Database, run_id: str) -> None:
-    """After a kill: the run `run_id` ends, a new one completes the night, and its rows are right."""
+    """Check that the killed run ends, and that another completes the night with the rows of an undisturbed one."""
     await_row(
         services.install.database,
         f"""SELECT 1 FROM batch_run_history WHERE job_type = 'symbol_batch' AND session = '{NIGHT[0]}'
@@ -276,8 +274,7 @@ def assert_night_completed(services: Services, undisturbed: Database, run_id: st
         within=170,
     )
     wait_until_idle(services)
-    status = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
-    assert services.ask(status, id=run_id)["runOrError"]["status"] in {"FAILURE", "SUCCESS"}
+    assert status_of(services, run_id) in {"FAILURE", "SUCCESS"}
     # By name: symbols that were deleted and onboarded again have other keys.
     query = """
         SELECT u.symbol, to_jsonb(t) - 'symbol_id' FROM symbol_factor_exposures t

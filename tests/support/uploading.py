@@ -16,13 +16,13 @@ from closingbell.batch.onboarding import Onboarding, OnboardingResult
 from closingbell.batch.portfolios import compute_exposures, compute_snapshots
 from closingbell.batch.prices import HISTORY_SESSIONS
 from closingbell.providers.base import MarketDataProvider
+from closingbell.providers.demo import DEMO_STOCKS
 from closingbell.repositories import locks
 from closingbell.repositories.database import Database
 
-STOCKS = (
-    *("AAPL", "AMD", "BAC", "BBY", "CVX", "GE", "HD", "JNJ", "JPM", "KO"),
-    *("LLY", "MRK", "MSFT", "PEP", "PFE", "PG", "UNH", "WMT", "XOM"),
-)
+STOCKS = tuple(symbol for symbol in DEMO_STOCKS if symbol != "RRC")
+"""The demo's stocks but one, which tests remove and onboard."""
+
 HEADER = "Symbol,Quantity,Entry Price Per Share,Entry Date"
 FORM = {"portfolio_name": "Mine", "account_name": "Joint", "account_type": "taxable", "equity_balance": "100000"}
 
@@ -51,7 +51,7 @@ def upload(client: Any, content: str | bytes, headers: Mapping[str, str] | None 
 
 
 def onboard(database: Database, provider: MarketDataProvider, run_id: str = "onboarding") -> OnboardingResult:
-    """Onboard what is due, as an onboarding run does."""
+    """Onboard the symbols that are due, as an onboarding run does."""
     with database.lease(locks.run(run_id)):
         return Onboarding(database, provider, nyse(), LAST, run_id).run()
 
@@ -66,13 +66,13 @@ def rows_of(database: Database, symbol: str) -> dict[str, list[tuple[object, ...
     by_session = {"market_data_cache", "symbol_factor_exposures", "symbol_daily_metrics"}
     with database.transaction() as connection:
         for table in SYMBOL_TABLES:
-            of_day = "AND t.session >= :first" if table in by_session else ""
+            condition = "AND t.session >= :first" if table in by_session else ""
             query = f"""
                 SELECT DISTINCT to_jsonb(t) - '{{symbol_id,as_of}}'::text[]
                 FROM {table} t JOIN symbol_universe u ON u.id = t.symbol_id
-                WHERE u.symbol = :symbol {of_day} ORDER BY 1
+                WHERE u.symbol = :symbol {condition} ORDER BY 1
             """
-            parameters = {"symbol": symbol, **({"first": first.get(table, LAST)} if of_day else {})}
+            parameters = {"symbol": symbol, **({"first": first.get(table, LAST)} if condition else {})}
             rows[table] = [tuple(row) for row in connection.execute(text(query), parameters)]
     return rows
 
