@@ -58,7 +58,7 @@ def one_session(database: Database) -> list[Row]:
     read, calculated, written = loop.run()
     calculation = min(_timed_calculation(loop.instruments, loop.returns) for _ in range(3))
     against = f"statsmodels and scikit-learn, symbol by symbol ({SAMPLE} measured)"
-    what = f"13 factors of {SYMBOLS:,} symbols, one session"
+    what = f"{len(FACTORS)} factors of {SYMBOLS:,} symbols, one session"
     return [
         _row(f"{what}: calculation only", against, calculation, calculated, {}),
         _row(

@@ -32,15 +32,12 @@ from closingbell.providers.demo import DEMO_STOCKS, DemoProvider
 from closingbell.repositories import locks, queue, universe
 from closingbell.repositories.database import Database
 from closingbell.repositories.queue import SymbolRequest
+from closingbell.repositories.tables import Table
 
 KNOWN = tuple(symbol for symbol in DEMO_STOCKS if symbol != "RRC")
-FORGETTABLE = KNOWN[:10]
+REMOVABLE = KNOWN[:10]
 """Stocks that the demo has no options on, so that they can be removed from the plant."""
 
-SYMBOL_TABLES = (
-    *("market_data_cache", "company_profiles", "income_statements", "balance_sheets", "cash_flows"),
-    *("symbol_factor_exposures", "symbol_daily_metrics"),
-)
 REQUESTS, TRIALS, AT_ONCE = 100, 20, 32
 P95_SECONDS, MEDIAN_TO_COMPLETE, P95_TO_COMPLETE = 0.3, 6.0, 10.0
 POLL_SECONDS = 0.05
@@ -58,8 +55,8 @@ def uploads(database: Database) -> list[Row]:
         environment, ports = _prepared(database, home)
         provider = DemoProvider()
         alone = {
-            number: [_onboarding_alone(database, provider, FORGETTABLE[:number]) for _ in range(TRIALS)]
-            for number in (1, len(FORGETTABLE))
+            number: [_onboarding_alone(database, provider, REMOVABLE[:number]) for _ in range(TRIALS)]
+            for number in (1, len(REMOVABLE))
         }
         with _served(home, environment, ports[1]) as client:
             return [*_known(database, client), *_at_once(client), *_new(database, client, alone)]
@@ -187,8 +184,8 @@ def _new(database: Database, client: httpx.Client, alone: dict[int, list[float]]
         seconds = []
         for _ in range(TRIALS):
             _await_idle(client)
-            _forget(database, FORGETTABLE[:number])
-            seconds.append(_seconds_to_complete(client, FORGETTABLE[:number]))
+            _forget(database, REMOVABLE[:number])
+            seconds.append(_seconds_to_complete(client, REMOVABLE[:number]))
         for name, quantile, limit in (("median", 50, MEDIAN_TO_COMPLETE), ("p95", 95, P95_TO_COMPLETE)):
             measured, baseline = np.percentile(seconds, quantile), np.percentile(bare, quantile)
             yield Row(
@@ -210,7 +207,7 @@ def _await_idle(client: httpx.Client) -> None:
 def _forget(database: Database, symbols: Sequence[str]) -> None:
     with database.transaction() as connection:
         ids = {"ids": list(universe.identify(connection, symbols).values())}
-        for table in ("positions", *SYMBOL_TABLES):
+        for table in (table.name for table in Table.metadata.sorted_tables if "symbol_id" in table.columns):
             connection.execute(text(f"DELETE FROM {table} WHERE symbol_id = ANY(:ids)"), ids)
         connection.execute(text("DELETE FROM symbol_universe WHERE id = ANY(:ids)"), ids)
 

@@ -21,6 +21,7 @@ from uploading import FORM, HEADER, STOCKS, client_of, csv_of, forget_symbol, on
 from closingbell.accounts import OwnPortfolios
 from closingbell.analytics.portfolios import PortfolioQueries
 from closingbell.batch.steps import step_names
+from closingbell.calculations.factor_definitions import FACTORS
 from closingbell.errors import NotFoundError
 from closingbell.install.postgres import EmbeddedPostgres
 from closingbell.install.seeding import LOCAL_OWNER
@@ -88,7 +89,7 @@ def test_a_portfolio_of_known_symbols_is_valued_in_the_answer_as_the_batch_would
         exposures = connection.execute(
             text("SELECT count(*) FROM factor_exposures WHERE portfolio_id = :id"), {"id": created["portfolio_id"]}
         )
-        assert exposures.scalar() == 13
+        assert exposures.scalar() == len(FACTORS)
 
 
 def test_an_unknown_symbol_leaves_a_partial_portfolio_that_is_complete_once_it_is_onboarded(api: Api) -> None:
@@ -445,7 +446,7 @@ def test_the_rows_of_another_user_are_not_found(api: Api) -> None:
                 answer = api.client.request(method, address, json=body if method in {"post", "put", "patch"} else None)
                 assert (answer.status_code, answer.json()["error"]["code"]) == (404, "ERR_NOT_FOUND"), (method, path)
                 requests += 1
-        assert requests == 10
+        assert requests >= 10
     finally:
         app.dependency_overrides.clear()
     assert hashes(api.database, OWNED) == before

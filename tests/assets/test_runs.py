@@ -16,6 +16,7 @@ from sqlalchemy import text
 
 from cli.backfill import Outcome, backfill
 from closingbell.batch.steps import STEPS, step_names
+from closingbell.calculations.factor_definitions import FACTORS
 from closingbell.errors import BatchError
 from closingbell.install import runtime
 from closingbell.operations.jobs import JobType, batches
@@ -26,7 +27,7 @@ SESSIONS = last_sessions(6)
 KEYS = {day.isoformat() for day in SESSIONS}
 ASSETS = [step.name for step in STEPS]
 
-PRICES, FACTORS, SNAPSHOTS = "prices", "symbol_factors", "portfolio_snapshots"
+PRICES, SYMBOL_FACTORS, SNAPSHOTS = "prices", "symbol_factors", "portfolio_snapshots"
 
 
 def run_quietly(jobs: Sequence[JobType], sessions: list[date]) -> Outcome:
@@ -60,11 +61,11 @@ def test_a_materialization_shows_what_was_done(plant: Plant) -> None:
         metadata = {name: value.value for name, value in materialization.metadata.items()}
         assert {"items", "failed", "duration_ms", "dagster/table_name", "dagster/row_count"} <= set(metadata), asset
     records = plant.instance.fetch_materializations(
-        dg.AssetRecordsFilter(dg.AssetKey(FACTORS), asset_partitions=[str(LAST)]), limit=1
+        dg.AssetRecordsFilter(dg.AssetKey(SYMBOL_FACTORS), asset_partitions=[str(LAST)]), limit=1
     ).records
     latest = records[0].asset_materialization
     assert latest is not None
-    assert latest.metadata["dagster/partition_row_count"].value == 28 * 13
+    assert latest.metadata["dagster/partition_row_count"].value == 28 * len(FACTORS)
     assert 0.9 < float(latest.metadata["coverage"].value) <= 1  # type: ignore[arg-type]
     assert "| Market Beta (90D) | 28 of 28 |" in str(latest.metadata["sample"].value)
 
@@ -143,7 +144,7 @@ def test_a_run_of_some_assets_of_a_job_completes_its_run_record_too(plant: Plant
     result = defs.resolve_job_def("symbol_batch").execute_in_process(
         instance=plant.instance,
         partition_key=str(LAST),
-        asset_selection=[dg.AssetKey(PRICES), dg.AssetKey(FACTORS)],
+        asset_selection=[dg.AssetKey(PRICES), dg.AssetKey(SYMBOL_FACTORS)],
     )
     assert result.success
     assert plant.run_records() == [("symbol_batch", LAST, "completed", [])]

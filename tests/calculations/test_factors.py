@@ -57,7 +57,9 @@ def part(estimates: FactorEstimates, rows: slice | Sequence[int], columns: Seque
     )
 
 
-def assert_same_bits(actual: FactorEstimates, expected: FactorEstimates, factors: Iterable[int] = range(13)) -> None:
+def assert_same_bits(
+    actual: FactorEstimates, expected: FactorEstimates, factors: Iterable[int] = range(len(FACTORS))
+) -> None:
     for field in fields(FactorEstimates):
         ours, theirs = (getattr(estimates, field.name)[:, :, list(factors)] for estimates in (actual, expected))
         np.testing.assert_array_equal(ours, theirs, err_msg=field.name)

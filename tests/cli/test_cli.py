@@ -10,6 +10,7 @@ import pytest
 from plant import LAST, Install, await_writer, copy_of, hashes, last_sessions, rows, run_batch
 from sqlalchemy import text
 
+from closingbell.calculations.factor_definitions import FACTORS
 from closingbell.install.postgres import EmbeddedPostgres
 from closingbell.providers.demo import DemoProvider
 from closingbell.repositories.database import Database
@@ -75,7 +76,7 @@ def test_a_second_run_changes_nothing(install: Install, demo: DemoProvider) -> N
 def test_a_run_of_one_job_leaves_the_other_s_tables_alone(install: Install) -> None:
     install.prepared()
     assert install.call("run", "--from", str(LAST), "--job", "symbol_batch")[0] == 0
-    assert rows(install.database, "SELECT count(*) FROM symbol_factor_exposures") == [(28 * 13,)]
+    assert rows(install.database, "SELECT count(*) FROM symbol_factor_exposures") == [(28 * len(FACTORS),)]
     assert rows(install.database, "SELECT count(*) FROM portfolio_snapshots") == [(0,)]
 
 

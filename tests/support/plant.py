@@ -37,8 +37,8 @@ LAST = date(2022, 12, 28)
 """The latest session of the demo provider."""
 
 TABLES = sorted(Table.metadata.tables)
-COMPUTED = ("market_data_cache", "symbol_factor_exposures", "symbol_daily_metrics", "portfolio_snapshots")
-"""The main tables of both batches."""
+COMPUTED = tuple(step.table for step in STEPS if step.reaches_latest)
+"""The tables that have rows of every session."""
 
 BarsAnswer = Answer[Bars]
 

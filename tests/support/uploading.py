@@ -19,6 +19,7 @@ from closingbell.providers.base import MarketDataProvider
 from closingbell.providers.demo import DEMO_STOCKS
 from closingbell.repositories import locks
 from closingbell.repositories.database import Database
+from closingbell.repositories.tables import Table
 
 STOCKS = tuple(symbol for symbol in DEMO_STOCKS if symbol != "RRC")
 """The demo's stocks but one, which tests remove and onboard."""
@@ -26,11 +27,12 @@ STOCKS = tuple(symbol for symbol in DEMO_STOCKS if symbol != "RRC")
 HEADER = "Symbol,Quantity,Entry Price Per Share,Entry Date"
 FORM = {"portfolio_name": "Mine", "account_name": "Joint", "account_type": "taxable", "equity_balance": "100000"}
 
-SYMBOL_TABLES = (
-    *("market_data_cache", "company_profiles", "income_statements", "balance_sheets", "cash_flows"),
-    *("symbol_factor_exposures", "symbol_daily_metrics"),
-)
-"""The tables with rows of a symbol."""
+SYMBOL_TABLES = {
+    table.name: table
+    for table in Table.metadata.sorted_tables
+    if "symbol_id" in table.columns and "portfolio_id" not in table.columns
+}
+"""The tables with facts about a symbol, by name."""
 
 
 def csv_of(symbols: Sequence[str]) -> str:
@@ -63,10 +65,9 @@ def rows_of(database: Database, symbol: str) -> dict[str, list[tuple[object, ...
     """
     rows = {}
     first = {"market_data_cache": nyse().offset(LAST, -HISTORY_SESSIONS)}
-    by_session = {"market_data_cache", "symbol_factor_exposures", "symbol_daily_metrics"}
     with database.transaction() as connection:
-        for table in SYMBOL_TABLES:
-            condition = "AND t.session >= :first" if table in by_session else ""
+        for table, model in SYMBOL_TABLES.items():
+            condition = "AND t.session >= :first" if "session" in model.columns else ""
             query = f"""
                 SELECT DISTINCT to_jsonb(t) - '{{symbol_id,as_of}}'::text[]
                 FROM {table} t JOIN symbol_universe u ON u.id = t.symbol_id
