@@ -16,7 +16,10 @@ def prices(context: dg.AssetExecutionContext, warehouse: Warehouse, market: Mark
     Fetches the session, five before it and, for a new symbol, a year of history. Bars that cannot be true are refused;
     `refused_bars` keeps the reasons.
     """
-    if load_settings().mode is Mode.COMBINED:
-        # No other job onboards new symbols in this mode.
-        onboard_requested(context, warehouse, market)
-    return run_step(context, warehouse, market)
+
+    def onboard() -> None:
+        # No other job onboards new symbols in the combined mode.
+        if load_settings().mode is Mode.COMBINED:
+            onboard_requested(context, warehouse, market)
+
+    return run_step(context, warehouse, market, prepare=onboard)

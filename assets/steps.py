@@ -68,8 +68,18 @@ def step_asset(
     return declare
 
 
-def run_step(context: dg.AssetExecutionContext, warehouse: Warehouse, market: Market) -> Materialized:
+def run_step(
+    context: dg.AssetExecutionContext,
+    warehouse: Warehouse,
+    market: Market,
+    prepare: Callable[[], None] = lambda: None,
+) -> Materialized:
     """Run the asset's step for the partitions of this run and turn its report into a materialization.
+
+    Parameters
+    ----------
+    prepare : callable
+        Work that belongs to the step and precedes it.
 
     Raises
     ------
@@ -83,7 +93,7 @@ def run_step(context: dg.AssetExecutionContext, warehouse: Warehouse, market: Ma
     database, record = warehouse.open(), RunRecord(job_type, sessions, context.run.run_id)
     with database.transaction() as connection:
         run_records.begin(connection, record, trigger_of(context.run.tags), runtime.now())
-    report, elapsed = _timed(step, market, database, record)
+    report, elapsed = _timed(step, market, database, record, prepare)
     with database.transaction() as connection:
         run_records.record_step(
             connection, record, step=step.name, duration_ms=elapsed, items=report.items, failed=report.failed
@@ -94,11 +104,14 @@ def run_step(context: dg.AssetExecutionContext, warehouse: Warehouse, market: Ma
     return dg.MaterializeResult(metadata=report_metadata(report, elapsed))
 
 
-def _timed(step: Step, market: Market, database: Database, record: RunRecord) -> tuple[StepReport, int]:
+def _timed(
+    step: Step, market: Market, database: Database, record: RunRecord, prepare: Callable[[], None]
+) -> tuple[StepReport, int]:
     """Run the step and log it; on failure close the run record. Return the report and the milliseconds it took."""
     logger.info("V2_BATCH_STEP step=%s status=started sessions=%s", step.name, _span(record.sessions))
     began = monotonic()
     try:
+        prepare()
         report = step.run(database, record.sessions, market.step_inputs())
     except Exception as error:
         elapsed = round((monotonic() - began) * 1000)
