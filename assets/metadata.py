@@ -17,7 +17,12 @@ def column_schema(table: str) -> dg.TableSchema:
     """Return the columns of a table as Dagster shows them."""
     return dg.TableSchema(
         columns=[
-            dg.TableColumn(column.name, column.type, constraints=dg.TableColumnConstraints(nullable=column.nullable))
+            dg.TableColumn(
+                column.name,
+                column.type,
+                column.description,
+                dg.TableColumnConstraints(nullable=column.nullable),
+            )
             for column in catalog.columns_of(table)
         ]
     )

@@ -11,17 +11,18 @@ from closingbell.repositories.tables import Table
 
 @dataclass(frozen=True)
 class ColumnDescription:
-    """A column: its name, its PostgreSQL type, and whether a value may be unknown."""
+    """A column: its name, its PostgreSQL type, whether a value may be unknown, and what it means."""
 
     name: str
     type: str
     nullable: bool
+    description: str | None
 
 
 def columns_of(table: str) -> list[ColumnDescription]:
     """Return the columns of a table, in order."""
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     return [
-        ColumnDescription(column.name, column.type.compile(dialect=dialect), bool(column.nullable))
+        ColumnDescription(column.name, column.type.compile(dialect=dialect), bool(column.nullable), column.comment)
         for column in Table.metadata.tables[table].columns
     ]
